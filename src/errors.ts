@@ -42,6 +42,7 @@ export type ErrorCode =
   | "disk_full"
   | "out_of_memory"
   | "database_locked"
+  | "database_unreachable"
   | "starting"
   | "shutting_down"
   | "source_paused"
@@ -90,6 +91,8 @@ export type ErrorCode =
   | "database_unusable"
   | "database_missing"
   | "database_in_use"
+  // The inbox in it is on another engine now.
+  | "inbox_moved"
   | "not_in_wal_mode"
   | "event_id_rule_changed"
   | "listen_failed"
@@ -120,6 +123,8 @@ export type ErrorCode =
   | "invalid_request"
   // A file to import is not what it should be. Nothing of it, or nothing more, is recorded.
   | "file_unreadable"
+  // An inbox cannot be moved to another engine, or only a part of it was.
+  | "move_refused"
   // A backup cannot be made, or a file is not a whole backup.
   | "backup_failed"
   | "backup_invalid"

@@ -13,7 +13,7 @@ const bun = process.execPath;
 
 /**
  * Programs and their Debian packages: a C compiler for the power-cut shim, strace for I/O errors, sqlite3 for
- * what a person does to the database, what the README's recipes use, and a browser for the page.
+ * what a person does to the database, what the README's recipes use, a browser for the page, and PostgreSQL.
  */
 const PROGRAMS = {
   cc: ["gcc", "libc6-dev"],
@@ -25,6 +25,8 @@ const PROGRAMS = {
   "systemd-analyze": ["systemd"],
   chromium: ["chromium"],
   promtool: ["prometheus"],
+  // The server itself is not in the PATH.
+  pg_ctlcluster: ["postgresql"],
 } as const;
 
 function run(command: string, args: string[], environment: Record<string, string> = {}): number {

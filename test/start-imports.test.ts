@@ -59,6 +59,11 @@ test("the scan reads every file that serve imports at its start", () => {
   expect(imported.get("bun:sqlite")).toStartWith("engines");
 });
 
+// An inbox on SQLite pays nothing for the other engine.
+test("serve starts without PostgreSQL", () => {
+  expect([...imported.keys()].filter((name) => /postgres/i.test(name))).toEqual([]);
+});
+
 test("the API starts without prom-client, which the first scrape loads", () => {
   const api = importedFrom("app/admin-apps.ts");
   expect(api.has(join("http", "admin", "metrics-routes.ts"))).toBe(true);

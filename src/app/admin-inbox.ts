@@ -1,5 +1,6 @@
 import type { Handlers } from "../engines/engine.ts";
 import type { Reader } from "../engines/reader.ts";
+import { nameOf } from "../config/location.ts";
 import { HookonceError, messageOf, stackOf } from "../errors.ts";
 import type { AdminInbox, DescribedSource } from "../http/admin/inbox.ts";
 import { pathsOf } from "../http/paths.ts";
@@ -11,7 +12,7 @@ import type { Source } from "../providers/source.ts";
 import { whyNotHeld } from "./held-replies.ts";
 import type { Loaded } from "./live.ts";
 import { byStoredName } from "./source-rules.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 import { writeFixture } from "./write-fixture.ts";
 
 /** What is shown of what is loaded. */
@@ -77,9 +78,9 @@ export function createAdminInbox({ live, ...parts }: AdminParts): AdminInbox {
     get retention() {
       return live().config.retention;
     },
-    disk() {
+    async disk() {
       const { database } = live().config;
-      return { database, ...store.diskUse(database) };
+      return { database: nameOf(database), ...(await (await storeOf(database)).diskUse()) };
     },
   };
 }

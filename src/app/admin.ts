@@ -1,4 +1,5 @@
 import type { Config } from "../config/load.ts";
+import { besideOf } from "../config/location.ts";
 import { messageOf, stackOf } from "../errors.ts";
 import { listenForAdmin } from "../http/admin/listen.ts";
 import type { AdminInbox } from "../http/admin/inbox.ts";
@@ -129,7 +130,7 @@ async function startSocket(
   const app = { fetch: async (request: Request) => (await apps()).socket.fetch(request) };
   try {
     await services.start(() => {
-      const socket = listenOnSocket(app, database);
+      const socket = listenOnSocket(app, besideOf(database));
       return { name: "socket", stop: () => socket.stop() };
     });
   } catch (error) {

@@ -5,7 +5,7 @@ import { conditionsOf, silentSources, textOf, type Condition } from "../inbox/co
 import { passed } from "../outbox/passed.ts";
 import type { Inbox, OpenInboxOptions } from "./open-inbox.ts";
 import type { Services } from "./services.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 
 /** Only tests change these: how often to look, and how long a condition must hold, in milliseconds. */
 export interface AlertPace {
@@ -39,7 +39,10 @@ export async function startAlerts(
     const reader = await engine.reader();
     const options = { reader, sources: sources.map(({ name }) => name), now, startedAt };
     if (alerts === null) return warn(await silentSources(options));
-    const conditions = await conditionsOf({ ...options, freeBytes: store.diskUse(database).freeBytes });
+    const conditions = await conditionsOf({
+      ...options,
+      freeBytes: (await (await storeOf(database)).diskUse()).freeBytes,
+    });
     warn(conditions.found.filter(({ subject }) => subject.alert === "source_silent"));
     const how = { to: alerts.to, url: admin.url, now, holdMs };
     const { entries, told } = changesOf(await reader.alerts(), conditions, how);

@@ -1,3 +1,4 @@
+import { nameOf } from "../config/location.ts";
 import type { OwedCount } from "../engines/reader.ts";
 import type { Token } from "../engines/records.ts";
 import { messageOf } from "../errors.ts";
@@ -52,13 +53,14 @@ export async function announce(
   const { url, page, inbox, log, stop } = started;
   const { config } = inbox.live();
   const { logger } = log;
+  const database = nameOf(config.database);
   const sources = sourcesOf(started);
   if (onReady === undefined) {
     for (const { name, provider, destinations, ...rest } of sources) {
       const sends = destinations.length === 0 ? {} : { sends_to: destinations };
       logger.info({ source: name, provider: provider.name, ...rest, ...sends }, "source");
     }
-    logger.info({ url, database: config.database, page, pid: process.pid }, "listening");
+    logger.info({ url, database, page, pid: process.pid }, "listening");
   }
   let owed: readonly OwedCount[] = [];
   let paused: readonly string[] = [];
@@ -74,7 +76,7 @@ export async function announce(
     logger.warn({ cause: messageOf(error) }, "the events that are owed could not be counted");
   }
   if (onReady !== undefined) {
-    onReady({ url, page, hasToken, database: config.database, sources, owed, paused });
+    onReady({ url, page, hasToken, database, sources, owed, paused });
   } else if (owed.length > 0) {
     const events = owed.reduce((sum, { count }) => sum + count, 0);
     const areAllPaused = owed.every(({ source }) => paused.includes(source));

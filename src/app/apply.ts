@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { loadConfig } from "../config/load.ts";
+import { chosenLocation, locationOfFlag } from "../config/location.ts";
 import { WATCH_LIMITS } from "../engines/watchdog.ts";
 import { HookonceError } from "../errors.ts";
 import { createSocketApp } from "../http/admin/listener.ts";
@@ -16,7 +17,7 @@ import { reachServe } from "./reach-serve.ts";
 import { createServices } from "./services.ts";
 import { byStoredName, destinationNames } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 
 export interface AdminOptions {
   readonly folder: string;
@@ -59,14 +60,14 @@ export async function connectAdmin({
   database,
 }: Pick<AdminOptions, "folder" | "database">): Promise<Admin | undefined> {
   const config = loadConfig(resolve(folder), secretNeeds, null);
-  const client = await reachServe(database === undefined ? config.database : resolve(database));
+  const client = await reachServe(chosenLocation(config, database));
   if (client === undefined) return undefined;
   return { client, ofServe: true, isWanted: () => false, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
 async function openFolder(options: AdminOptions): Promise<Admin> {
   const folder = resolve(options.folder);
-  const database = options.database === undefined ? undefined : resolve(options.database);
+  const database = locationOfFlag(folder, options.database);
   const checked = await check(folder, { environment: null, clock: Date.now, database, forStart: true });
   const { config, problems, code } = checked;
   if (config === null || problems.length > 0)
@@ -125,7 +126,7 @@ async function readFolder(
   config: NonNullable<Checked["config"]>,
   { sources, table }: Checked,
 ): Promise<Admin> {
-  const reader = await store.openForReading(config.database);
+  const reader = await (await storeOf(config.database)).openForReading();
   const inbox: BackgroundInbox = {
     reader: reader ?? EMPTY,
     queue: { received: 0, write: () => Promise.reject(new Error("a dry run writes nothing")) },

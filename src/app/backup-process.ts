@@ -1,3 +1,4 @@
+import type { FileLocation } from "../config/location.ts";
 import type { Examined } from "../engines/store.ts";
 import type { Problem } from "../errors.ts";
 import type { ChildOrder } from "./child-process.ts";
@@ -7,8 +8,8 @@ export const START_BACKUP = "start-backup-and-stop";
 
 export interface BackupOrder extends ChildOrder {
   readonly folder: string;
-  /** Absolute: the copy in the backup. */
-  readonly database: string;
+  /** The copy in the backup. */
+  readonly database: FileLocation;
 }
 
 /** What a start needs besides the backup. */

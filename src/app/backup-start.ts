@@ -1,5 +1,6 @@
 import { isAbsolute } from "node:path";
 import { readConfig } from "../config/load.ts";
+import { nameOf, type FileLocation } from "../config/location.ts";
 import { createSecretLookup } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError } from "../errors.ts";
@@ -10,7 +11,7 @@ import { openInbox } from "./open-inbox.ts";
 import { attempt } from "./rehearse.ts";
 import { createServices } from "./services.ts";
 import { secretNeeds } from "./sources.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 import { unsignedSources, warnOfUnsigned } from "./unsigned-sources.ts";
 
 /** Reads the whole database of an unpacked backup, and opens it as a start does. Nothing is received or sent. */
@@ -18,12 +19,12 @@ export async function startBackup({
   folder,
   database,
 }: Pick<BackupOrder, "folder" | "database">): Promise<BackupStarted> {
-  const examined = await store.examine(database);
+  const examined = await (await storeOf(database)).examine();
   const opened = examined.problems.length > 0 ? NOT_OPENED : await open(folder, database);
   return { ...examined, ...opened };
 }
 
-async function open(folder: string, database: string): Promise<Opened> {
+async function open(folder: string, database: FileLocation): Promise<Opened> {
   const secrets = await secretsMissingIn(folder);
   const checked = await check(folder, {
     // Without all of them, no secret is looked at: the sources can then still read what is stored.
@@ -42,7 +43,7 @@ async function open(folder: string, database: string): Promise<Opened> {
     needs: {
       secrets,
       unsigned: unsignedSources(sources),
-      database: named !== null && named !== database,
+      database: named !== null && nameOf(named) !== nameOf(database),
     },
   };
   if (config === null || checked.problems.length > 0) return { ...about, startProblems: checked.problems };

@@ -8,11 +8,12 @@ import { outsideImports } from "../backup/outside-imports.ts";
 import { BACKUP_FOLDER, makeTemporaryFolder } from "../backup/temporary-folder.ts";
 import { writeBackup } from "../backup/write-backup.ts";
 import { CONFIG_FILE, readConfig } from "../config/load.ts";
+import { fileAt, locationOfFlag, nameOf } from "../config/location.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { nameFile } from "../engines/new-file.ts";
 import { HookonceError, withCode } from "../errors.ts";
 import { secretNeeds } from "./sources.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 
 export interface BackupOptions {
   readonly folder: string;
@@ -56,12 +57,18 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
   const folder = resolve(options.folder);
   const read = readConfig(folder, secretNeeds, null);
   const configured = read.config?.database ?? usableSettings(folder).database;
-  const database = options.database === undefined ? configured : resolve(options.database);
-  if (database === null)
+  const location = locationOfFlag(folder, options.database) ?? configured;
+  if (location === null)
     throw new HookonceError(
       "config_invalid",
       `${CONFIG_FILE} does not say which database to back up. Correct it (hookonce check), or add --database.`,
     );
+  if (location.kind !== "file")
+    throw new HookonceError(
+      "backup_failed",
+      `hookonce backup copies a SQLite database, and this inbox is on PostgreSQL: ${nameOf(location)}. Back up that database with the means of PostgreSQL, such as pg_dump, and this folder with tar.`,
+    );
+  const database = location.path;
   if ((statSync(database, { throwIfNoEntry: false })?.size ?? 0) === 0)
     throw new HookonceError(
       "database_missing",
@@ -73,14 +80,17 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
     ? relative(folder, database).replaceAll("\\", "/")
     : `data/${basename(database)}`;
   // A copy of another one must not hold that of the config as it is on the disk at that moment.
-  const databases = [database, configured ?? database].flatMap((path) => [path, realOf(path)]);
+  const databases = [location, configured ?? location].flatMap((one) =>
+    one.kind === "file" ? [one, fileAt(realOf(one.path))] : [],
+  );
+  const stores = await Promise.all(databases.map(storeOf));
   const {
     contents,
     leftOut,
     warnings: doubts,
   } = listContents({
     folder,
-    isOfDatabase: (path) => databases.some((one) => store.belongsTo(path, one)),
+    isOfDatabase: (path) => stores.some((one) => one.belongsTo(path)),
     secretFiles: options.secrets ? null : read.secretFiles,
   });
   const warnings = [...doubts, ...outsideImports(realpathSync(folder), contents, SUPPLIED)];
@@ -94,7 +104,9 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
     const temporary = makeTemporaryFolder(dirname(file ?? database), BACKUP_FOLDER);
     try {
       const copy = join(temporary, "database");
-      await store.copy(database, copy, {
+      await (
+        await storeOf(location)
+      ).copy(copy, {
         room: file === null ? 1 : 2,
         signal: options.signal,
         onProgress: (done, bytes) => options.onProgress("copying the database", done, bytes),

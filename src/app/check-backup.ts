@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Manifest } from "../backup/manifest.ts";
 import { makeTemporaryFolder } from "../backup/temporary-folder.ts";
 import { unpackBackup } from "../backup/unpack.ts";
+import { fileAt } from "../config/location.ts";
 import { HookonceError } from "../errors.ts";
 import { NOT_OPENED, START_BACKUP, type BackupOrder, type BackupStarted } from "./backup-process.ts";
 import { askChild, type ChildOrder } from "./child-process.ts";
@@ -46,7 +47,7 @@ export async function checkBackup(
     onStep("unpacking");
     const { bavail, bsize } = statfsSync(folder);
     const manifest = await unpackBackup(file, folder, { room: bavail * bsize, signal });
-    const database = join(folder, manifest.database);
+    const database = fileAt(join(folder, manifest.database));
     onStep("opening it as a start does");
     const size = manifest.files.find(({ path }) => path === manifest.database)?.size ?? 0;
     const order: Omit<BackupOrder, keyof ChildOrder> = { folder, database };

@@ -1,3 +1,4 @@
+import type { DatabaseLocation } from "../config/location.ts";
 import type { Problem } from "../errors.ts";
 import { askChild, type ChildOrder } from "./child-process.ts";
 
@@ -9,8 +10,7 @@ const MAX_CHECK_MS = 30_000;
 
 export interface CheckOrder extends ChildOrder {
   readonly folder: string;
-  /** Absolute. */
-  readonly database: string;
+  readonly database: DatabaseLocation;
   /** Whether unsigned sources are served. */
   readonly dev: boolean;
   /** See {@link CheckOptions.dropped}. */

@@ -9,6 +9,7 @@ import {
   type ConfiguredSource,
   type ReadConfig,
 } from "../config/load.ts";
+import { nameOf, type DatabaseLocation } from "../config/location.ts";
 import type { Environment } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError, type ErrorCode, type Problem } from "../errors.ts";
@@ -45,7 +46,7 @@ import { warnOfPausedSources } from "./paused-warnings.ts";
 import { warnOfUnknownForwards, warnOfUnknownTypes } from "./unknown-types.ts";
 import { warnOfUnsigned } from "./unsigned-sources.ts";
 import { readUserMigrations } from "./user-migrations.ts";
-import { store } from "./store.ts";
+import { handlerModulesOf, storeOf } from "./store.ts";
 
 export interface Checked {
   readonly problems: readonly Problem[];
@@ -71,12 +72,12 @@ export interface Checked {
   readonly paused: readonly string[];
   /** The user's migrations that the next start will apply. */
   readonly pending: readonly string[];
-  /** The path of the database, if it does not exist yet. */
+  /** The name of the database, if it does not exist yet. */
   readonly newDatabase: string | null;
   /** What could not be checked because of the problems. */
   readonly unchecked: readonly string[];
   /** Where handlers can be tried; null if the database or the migrations have a problem. */
-  readonly trial: { readonly database: string; readonly place: TrialPlace } | null;
+  readonly trial: { readonly database: DatabaseLocation; readonly place: TrialPlace } | null;
 }
 
 export interface CheckOptions {
@@ -92,8 +93,8 @@ export interface CheckOptions {
   readonly acceptIdChange?: boolean | undefined;
   /** Sources that may be gone although their events are stored. */
   readonly dropped?: readonly string[] | undefined;
-  /** Replaces the config's database. An absolute path. */
-  readonly database?: string | undefined;
+  /** Replaces the config's database. */
+  readonly database?: DatabaseLocation | undefined;
   /** Skips what a start does not need: reading how long handlers took. */
   readonly forStart?: boolean | undefined;
 }
@@ -120,11 +121,11 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   problems.push(...files.problems);
 
   const settings = config ?? usableSettings(inboxFolder);
-  const path = options.database ?? settings.database;
+  const location = options.database ?? settings.database;
   const rules = read === null ? null : rulesIn(inboxFolder, read, sources, options.clock);
   const refusals: HookonceError[] = [];
   const rehearsed = await rehearse(
-    path,
+    location,
     inboxFolder,
     read,
     { problems, refusals },
@@ -139,7 +140,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     },
   );
   const sql = "the migrations and the SQL of the handlers";
-  if (rehearsed === null && path !== null) {
+  if (rehearsed === null && location !== null) {
     unchecked.push(`${sql}, because the database cannot be read`);
   } else if (rehearsed === null) {
     unchecked.push(`${sql}, because ${CONFIG_FILE} does not say which database they are for`);
@@ -152,7 +153,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     // If the config has problems, every folder may belong to a source, so the handlers in all of them are
     // checked.
     [...foldersIn(read), ...(config === null ? foldersOf(join(inboxFolder, "handlers")) : [])],
-    () => store.handlerModules(),
+    () => handlerModulesOf(location),
   );
   const configured = read?.sources ?? [];
   const configWarnings = [
@@ -186,7 +187,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
   const destinations =
     read === null || read.destinations.length === 0
       ? NO_DESTINATIONS
-      : (await import("./destination-checks.ts")).checkDestinations(read, {
+      : await (
+          await import("./destination-checks.ts")
+        ).checkDestinations(read, {
           inboxFolder,
           listen: settings.listen,
           rehearsed,
@@ -203,7 +206,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
       ...(await warnOfUnknownTypes(configured, handlers)),
       ...(await warnOfUnknownForwards(configured)),
     );
-  const stored = options.forStart === true || rehearsed === null ? null : await openStored(path);
+  const stored = options.forStart === true || rehearsed === null ? null : await openStored(location);
   let compared = NOTHING.compared;
   if (stored !== null) {
     const byName = config === null ? sources : byStoredName(sources, config);
@@ -238,9 +241,9 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     owed,
     paused: states.map(({ name }) => name),
     pending: rehearsed?.pending.map(({ name }) => name) ?? [],
-    newDatabase: rehearsed?.isNew === true ? path : null,
+    newDatabase: location !== null && rehearsed?.isNew === true ? nameOf(location) : null,
     unchecked,
-    trial: trialIn(path, rehearsed),
+    trial: trialIn(location, rehearsed),
   };
 }
 
@@ -252,10 +255,10 @@ function withSecrets(read: ReadConfig, { secretsOf }: CheckOptions): ReadConfig 
   return { ...read, sources, config: read.config === null ? null : { ...read.config, sources } };
 }
 
-function trialIn(path: string | null, rehearsed: Rehearsed | null): Checked["trial"] {
-  if (path === null || rehearsed === null || rehearsed.problems.length > 0) return null;
-  if (rehearsed.isNew) return { database: path, place: "new" };
-  return { database: path, place: rehearsed.pending.length > 0 ? "copy" : "live" };
+function trialIn(database: DatabaseLocation | null, rehearsed: Rehearsed | null): Checked["trial"] {
+  if (database === null || rehearsed === null || rehearsed.problems.length > 0) return null;
+  if (rehearsed.isNew) return { database, place: "new" };
+  return { database, place: rehearsed.pending.length > 0 ? "copy" : "live" };
 }
 
 const NOTHING: Checked = {
@@ -280,9 +283,9 @@ const NOTHING: Checked = {
 /** A count of owed events stops here. */
 const MAX_COUNTED = 10_000;
 
-async function openStored(database: string | null): Promise<ClosableReader | null> {
+async function openStored(database: DatabaseLocation | null): Promise<ClosableReader | null> {
   try {
-    return database === null ? null : ((await store.openForReading(database)) ?? null);
+    return database === null ? null : ((await (await storeOf(database)).openForReading()) ?? null);
   } catch (error) {
     // The tables are those of another version. The rehearsal has reported what a start would refuse.
     if (error instanceof HookonceError) return null;

@@ -11,7 +11,7 @@ const SIGKILL = 9;
 const ITIMER_REAL = 0;
 
 /** The parent ends a child at MAX_LOCK_MS and at the end of its time. These are for when it cannot. In milliseconds. */
-const MAX_LOCK_MS = 25;
+const MAX_LOCK_MS = { file: 25, postgres: 1500 } as const;
 const GRACE_MS = 1000;
 
 const { u64, i32 } = FFIType;
@@ -41,10 +41,10 @@ export function limitChild(parent: number, leftMs: number): void {
 }
 
 /** Runs what locks the real database, and ends this process if that takes too long. */
-export function limitLock<T>(run: () => T): T {
-  endAfter(MAX_LOCK_MS);
+export async function limitLock<T>(kind: keyof typeof MAX_LOCK_MS, run: () => T | Promise<T>): Promise<T> {
+  endAfter(MAX_LOCK_MS[kind]);
   try {
-    return run();
+    return await run();
   } finally {
     endAfter(endsAt - performance.now());
   }

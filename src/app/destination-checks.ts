@@ -35,10 +35,10 @@ interface Place {
  * Checks what config/destinations.ts cannot see: the paths in URLs, where URLs lead, the commands, and what
  * sources send on.
  */
-export function checkDestinations(
+export async function checkDestinations(
   read: Pick<ReadConfig, "sources" | "destinations">,
   place: Place,
-): DestinationsChecked {
+): Promise<DestinationsChecked> {
   const { environment } = place;
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
@@ -57,7 +57,7 @@ export function checkDestinations(
     if (unusable !== undefined) problems.push(problemOf(destination, "secret", unusable));
   }
   for (const source of read.sources)
-    problems.push(...whereProblems(source, place), ...signProblems(source, read));
+    problems.push(...(await whereProblems(source, place)), ...signProblems(source, read));
   const failing = environment === null ? [] : commandProblems(read, { ...place, environment });
   return { problems, failing, warnings };
 }
@@ -82,12 +82,14 @@ function secretProblem(destination: UrlDestination, secret: string): string | un
   }
 }
 
-function whereProblems(
+async function whereProblems(
   { name, forward = [], lineOf }: ConfiguredSource,
   { rehearsed }: Pick<Place, "rehearsed">,
-): Problem[] {
-  return forward.flatMap(({ where }, index) => {
-    const what = where === undefined ? undefined : rehearsed?.checkWhere(where);
+): Promise<Problem[]> {
+  const found = await Promise.all(
+    forward.map(async ({ where }) => (where === undefined ? undefined : rehearsed?.checkWhere(where))),
+  );
+  return found.flatMap((what, index) => {
     if (what === undefined) return [];
     const message = `sources.${name}.forward.where: ${what}. It is an SQL expression, as in where = ":payload ->> '$.ref' = 'refs/heads/main'"`;
     return [{ file: CONFIG_FILE, line: lineOf("forward", index, "where"), message }];

@@ -32,10 +32,10 @@ export async function runEvents(order: DryRunOrder, say: (line: DryRunLine) => v
     const why = source === undefined ? otherConfig(event.source) : whyNot(event, source, handlers);
     if (why !== undefined || source === undefined) return say({ is: "refused", why: why ?? "" });
     const job = jobFor(order.action, source, event.eventId);
-    const ran = await withLock(order.place, () => {
+    const ran = await withLock(order, async () => {
       say({ is: "begin", ...event });
       try {
-        return trial.dryRun(job, handlers);
+        return await trial.dryRun(job, handlers);
       } catch (error) {
         const code = error instanceof HookonceError ? error.code : "handler_error";
         return { failure: { code, error: messageOf(error), at: placeOf(error) } };

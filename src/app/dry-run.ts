@@ -1,3 +1,4 @@
+import type { DatabaseLocation } from "../config/location.ts";
 import type { ChangedTable } from "../engines/trial.ts";
 import type { EventToTry, TryEvents } from "../inbox/dry-run.ts";
 import type { RanEvent } from "./dry-run-child.ts";
@@ -5,8 +6,7 @@ import { runTrials } from "./trial-process.ts";
 
 export interface DryRunOptions {
   readonly inboxFolder: string;
-  /** Absolute. */
-  readonly database: string;
+  readonly database: DatabaseLocation;
   /** Only tests change these. */
   readonly command?: readonly string[] | undefined;
   readonly maxMs?: number | undefined;

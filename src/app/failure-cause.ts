@@ -1,6 +1,7 @@
+import type { DatabaseLocation } from "../config/location.ts";
 import type { StackedFailure } from "../engines/reader.ts";
 import { HookonceError } from "../errors.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 
 /**
  * Reads why an event failed, from a database that a `serve` may be using.
@@ -8,12 +9,12 @@ import { store } from "./store.ts";
  * @returns undefined if the database does not know, because the event was delivered elsewhere
  */
 export async function failureCause(
-  database: string,
+  database: DatabaseLocation,
   source: string,
   eventId: string,
 ): Promise<StackedFailure | undefined> {
   try {
-    const reader = await store.openForReading(database);
+    const reader = await (await storeOf(database)).openForReading();
     const cause = await reader?.failure(source, eventId);
     reader?.close();
     return cause;

@@ -5,7 +5,7 @@ import { detailOf, HookonceError, type ErrorCode } from "../errors.ts";
 export type Healing = <Result>(step: () => Result | Promise<Result>) => Promise<Result>;
 
 /** What may pass by itself: somebody frees space on the disk, or ends a transaction. */
-const HEALS: ReadonlySet<ErrorCode> = new Set(["disk_full", "database_locked"]);
+const HEALS: ReadonlySet<ErrorCode> = new Set(["disk_full", "database_locked", "database_unreachable"]);
 
 const BETWEEN_MS = 500;
 

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { loadConfig, type Config } from "../config/load.ts";
+import { chosenLocation } from "../config/location.ts";
 import { createBackgroundJobs, type BackgroundJobs } from "../inbox/background-jobs.ts";
 import { viewOfKept } from "../inbox/job-records.ts";
 import type { Reader } from "../engines/reader.ts";
@@ -8,7 +9,7 @@ import { findHandlers } from "../handlers/find.ts";
 import { clientWithin, connectAdmin, type Admin } from "./apply.ts";
 import { EMPTY } from "./empty-reader.ts";
 import { createSources, secretNeeds } from "./sources.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 
 export interface LookOptions {
   readonly folder: string;
@@ -43,11 +44,11 @@ async function readOnly(
   unreachable: string | null,
 ): Promise<LookingAdmin> {
   const loaded = loadConfig(resolve(folder), secretNeeds, null);
-  const config: Config = database === undefined ? loaded : { ...loaded, database: resolve(database) };
-  let opened = await store.openForReading(config.database);
+  const config: Config = { ...loaded, database: chosenLocation(loaded, database) };
+  const store = await storeOf(config.database);
+  let opened = await store.openForReading();
   // A serve that starts meanwhile may make the database.
-  const reader = async (): Promise<Reader> =>
-    (opened ??= await store.openForReading(config.database)) ?? EMPTY;
+  const reader = async (): Promise<Reader> => (opened ??= await store.openForReading()) ?? EMPTY;
   const jobs: BackgroundJobs = {
     ...createBackgroundJobs(() => Promise.reject(new HookonceError("not_serving", "Nothing runs here."))),
     async list(limit) {

@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.ts";
+import { nameOf } from "../config/location.ts";
 import { BODY_BUDGET, BODY_RESERVE } from "../config/schema.ts";
 import {
   SLOW_RUN_MS,
@@ -33,7 +34,7 @@ import { madeOf, type Live, type Loaded } from "./live.ts";
 import type { Service, Services } from "./services.ts";
 import { rulesOf } from "./source-rules.ts";
 import { readUserMigrations } from "./user-migrations.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 
 export interface OpenInboxOptions {
   readonly config: Config;
@@ -126,12 +127,17 @@ const NO_HANDLERS: Handlers = { for: () => null, files: [] };
 const once: Healing = async (step) => step();
 
 async function lockStep({ config, log, lockWaitMs, signal, forCommand }: OpenInboxOptions) {
-  const lock: ServeLock = await store.lock(config.database, {
+  const lock: ServeLock = await (
+    await storeOf(config.database)
+  ).lock({
     ...(lockWaitMs === undefined ? {} : { waitMs: lockWaitMs }),
     signal,
     forCommand: forCommand === true,
     onWait: (holder) =>
-      log.warn({ database: config.database, holder }, "waiting for another hookonce to release the database"),
+      log.warn(
+        { database: nameOf(config.database), holder },
+        "waiting for another hookonce to release the database",
+      ),
   });
   return { name: "lock", isWanted: lock.isWanted, stop: () => lock.release() };
 }
@@ -142,7 +148,9 @@ async function engineStep(
   redactionOf: NonNullable<EngineOptions["redactionOf"]>,
 ) {
   const { log, onFatal, counters } = options;
-  const opened: OpenStore = await store.open(planOf(options), log, options.storage);
+  const opened: OpenStore = await (
+    await storeOf(options.config.database)
+  ).open(planOf(options), log, options.storage);
   const enqueueProblem = madeOf(live, ({ config }) => enqueueProblemOf(config.destinations));
   let engine: Engine;
   try {
@@ -204,7 +212,6 @@ function planOf({ config, sources, clock, acceptIdChange = false }: OpenInboxOpt
   if (problems.length > 0)
     throw new HookonceError("migration_invalid", "Some migrations cannot be read.", { problems });
   return {
-    database: config.database,
     convertToWal: config.convertToWal,
     rules: rulesOf(config, sources),
     acceptIdChange,

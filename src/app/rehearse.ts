@@ -1,37 +1,50 @@
 import { existsSync } from "node:fs";
 import { dirname, relative } from "node:path";
 import { CONFIG_FILE, readConfig, type ReadConfig } from "../config/load.ts";
+import type { DatabaseLocation } from "../config/location.ts";
 import { HookonceError, messageOf, type Problem } from "../errors.ts";
 import type { Rehearsed, StartPlan } from "../engines/store.ts";
 import type { Source } from "../providers/source.ts";
 import { pathProblems } from "./path-problems.ts";
 import { rulesOf } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 
 /**
  * Tries a start on the schema of the database.
  *
- * @param path null if it is not known which database is meant. With another database, every handler would
+ * @param location null if it is not known which database is meant. With another database, every handler would
  *   look wrong
  */
 export async function rehearse(
-  path: string | null,
+  location: DatabaseLocation | null,
   inboxFolder: string,
   read: ReadConfig | null,
   { problems, refusals }: { readonly problems: Problem[]; readonly refusals: HookonceError[] },
-  plan: Omit<StartPlan, "database"> & { readonly durations: boolean },
+  plan: StartPlan & { readonly durations: boolean },
 ): Promise<Rehearsed | null> {
-  if (path === null) return null;
-  const folder = dirname(path);
-  // A start makes a missing folder inside the inbox folder, such as data/. Anywhere else, the path is
-  // probably misspelled.
-  if (relative(inboxFolder, folder).startsWith("..") && !existsSync(folder)) {
-    const message = `database: the folder ${folder} does not exist. Correct the path, or make the folder`;
+  if (location === null) return null;
+  const message = misspelled(location, inboxFolder);
+  if (message !== undefined) {
     problems.push({ file: CONFIG_FILE, line: read?.databaseLine, message });
     return null;
   }
-  return attempt(problems, () => store.rehearse({ ...plan, database: path }, plan), refusals);
+  const unusable: Problem[] = [];
+  const store = await attempt(unusable, () => storeOf(location), refusals);
+  const line = read?.databaseLine;
+  problems.push(...unusable.map(({ message }) => ({ file: CONFIG_FILE, line, message })));
+  return store === null ? null : attempt(problems, () => store.rehearse(plan, plan), refusals);
+}
+
+/**
+ * A start makes a missing folder inside the inbox folder, such as data/. Anywhere else, the path is probably
+ * misspelled.
+ */
+function misspelled(location: DatabaseLocation, inboxFolder: string): string | undefined {
+  if (location.kind !== "file") return undefined;
+  const folder = dirname(location.path);
+  if (!relative(inboxFolder, folder).startsWith("..") || existsSync(folder)) return undefined;
+  return `database: the folder ${folder} does not exist. Correct the path, or make the folder`;
 }
 
 /**

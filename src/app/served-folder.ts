@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { parseAddress } from "../config/address.ts";
 import type { Config } from "../config/load.ts";
+import { chosenLocation, locationOfFlag } from "../config/location.ts";
 import { HookonceError } from "../errors.ts";
 import type { Log } from "../logging/log.ts";
 import { check, type Checked } from "./check.ts";
@@ -22,7 +23,7 @@ export async function checkServed(
   options: ServedFolder & { readonly acceptIdChange?: boolean | undefined; readonly log: Log },
 ): Promise<Pick<Checked, "sources" | "handlers"> & { readonly config: Config }> {
   const folder = resolve(options.folder);
-  const database = options.database === undefined ? undefined : resolve(options.database);
+  const database = locationOfFlag(folder, options.database);
   const { config, sources, handlers, problems, code, configWarnings } = await check(folder, {
     environment: process.env,
     clock: Date.now,
@@ -49,7 +50,7 @@ export function servedConfig(config: Config, options: ServedFolder): Config {
     ...config,
     listen,
     admin: adminBeside(listen, config.admin),
-    ...(options.database === undefined ? {} : { database: resolve(options.database) }),
+    database: chosenLocation(config, options.database),
   };
 }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DatabaseLocation } from "../config/location.ts";
 import type { TrialPlace } from "../engines/store.ts";
 import { messageOf } from "../errors.ts";
 import type { TrialPlan } from "./trial.ts";
@@ -8,8 +9,11 @@ import type { TrialPlan } from "./trial.ts";
 /** The hidden command of the child that tries handlers. */
 export const TRY = "try-handlers-and-roll-back";
 
-/** How long the real database may be locked for one run, in milliseconds. */
-const MAX_LOCK_MS = 15;
+/**
+ * How long one run may lock the real database, in milliseconds. SQLite locks all of it. PostgreSQL locks the rows that
+ * the run has changed, and each of its statements takes a round trip.
+ */
+const MAX_LOCK_MS = { file: 15, postgres: 1000 } as const;
 
 /** Begins the name of the folder in which a copy of the database is made. */
 export const TEMPORARY = "hookonce-trial-";
@@ -35,8 +39,7 @@ export type TrialLine<Begun, Ended> =
 
 export interface TrialOptions<Begun> {
   readonly folder: string;
-  /** Absolute. */
-  readonly database: string;
+  readonly database: DatabaseLocation;
   /** Where to begin. If that is not possible in the real database, a copy is used. */
   readonly place: TrialPlace;
   /** What is left to be run, as the rest of the child's order; undefined if nothing is. */
@@ -54,7 +57,7 @@ export interface TrialOptions<Begun> {
 
 /**
  * Runs handlers and rolls back, in child processes, because user code cannot be interrupted. It begins in the
- * real database, which each run locks for at most 15 ms, and goes on in a copy if that is not enough. Ends
+ * real database, which each run locks for a moment only. On SQLite, it goes on in a copy if that is not enough. Ends
  * within 30 s, whatever a handler does.
  *
  * @returns why not all were run
@@ -92,7 +95,9 @@ export async function runTrials<Begun extends object>({
       const end = await runTrial<Begun>(command, order, until, onEnded, signal);
       if (end.is === "done") return undefined;
       if (end.is === "refused") return end.why;
-      if (end.is === "copy") place = "copy";
+      if (end.is === "copy" || (end.is === "locked" && database.kind === "file")) place = "copy";
+      if (end.is === "locked" && database.kind === "postgres" && end.running !== undefined && !isStopped())
+        onDied(end.running, TOO_LONG);
       if (end.is !== "ended" || isStopped()) continue;
       const isLate = performance.now() >= until;
       if (end.running !== undefined) {
@@ -126,10 +131,17 @@ function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), TEMPORARY));
 }
 
+const TOO_LONG = {
+  code: "handler_timeout",
+  error: `it held rows of the real database for more than ${MAX_LOCK_MS.postgres / 1000} s, so it was rolled back. A delivery would wait for it`,
+} as const;
+
 type TrialEnd<Begun> =
   | { readonly is: "done" }
   /** The runs that are left need a copy of the database. */
   | { readonly is: "copy" }
+  /** This run has locked the real database for too long. */
+  | { readonly is: "locked"; readonly running: Begun | undefined }
   | { readonly is: "refused"; readonly why: string }
   /** It ended during this run; undefined if none had begun. */
   | { readonly is: "ended"; readonly running: Begun | undefined; readonly said: string };
@@ -170,9 +182,9 @@ async function runTrial<Begun extends object>(
       running = said;
       if (order.place === "live") {
         unlock = setTimeout(() => {
-          end = { is: "copy" };
+          end = { is: "locked", running: said };
           stop();
-        }, MAX_LOCK_MS);
+        }, MAX_LOCK_MS[order.database.kind]);
       }
     } else if (said.is === "end") onEnded(said.ran);
     else end = said;
@@ -184,7 +196,7 @@ async function runTrial<Begun extends object>(
   if (end !== undefined) return end;
   // Its own limit of the lock (child-limits.ts). On a loaded machine, it may be over before the child has said that it
   // begins.
-  if (child.signalCode === "SIGALRM" && order.place === "live") return { is: "copy" };
+  if (child.signalCode === "SIGALRM" && order.place === "live") return { is: "locked", running };
   if (code === 0 && running === undefined) return { is: "done" };
   return { is: "ended", running, said: said.trim().slice(-500) };
 }

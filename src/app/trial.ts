@@ -1,3 +1,4 @@
+import type { DatabaseLocation } from "../config/location.ts";
 import { readConfig } from "../config/load.ts";
 import type { TrialPlace } from "../engines/store.ts";
 import type { columnQueries } from "../handlers/column-queries.ts";
@@ -7,15 +8,14 @@ import { limitLock } from "./child-limits.ts";
 import { enqueueProblemOf } from "./enqueue-problem.ts";
 import { byStoredName } from "./source-rules.ts";
 import { createSources, secretNeeds } from "./sources.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 
 export type { TrialPlace };
 
 export interface TrialPlan {
   readonly folder: string;
-  /** Absolute. */
-  readonly database: string;
+  readonly database: DatabaseLocation;
   readonly place: TrialPlace;
   /** The file that a copy is written to; it does not exist yet. */
   readonly copy: string;
@@ -30,7 +30,7 @@ export interface TrialPlan {
  * @returns "copy" if they cannot be tried in the real database, or why they cannot be tried at all
  */
 export async function openTrialOf(
-  { folder, ...where }: TrialPlan,
+  { folder, database, ...where }: TrialPlan,
   only?: (file: string) => boolean,
   rowQueries?: typeof columnQueries,
 ) {
@@ -39,7 +39,7 @@ export async function openTrialOf(
   const { migrations } = readUserMigrations(folder);
   const enqueueProblem = enqueueProblemOf(destinations);
   const options = { ...where, migrations, policy, now: Date.now(), rowQueries, enqueueProblem };
-  const trial = await store.openTrial(options);
+  const trial = await (await storeOf(database)).openTrial(options);
   if (trial === "copy" || "why" in trial) return trial;
   const folders = [...sources.values()].map(({ handlersOf: of }) => of);
   return {
@@ -64,13 +64,16 @@ const MAX_REST_MS = 60;
 let restsUntil = 0;
 
 /** @returns undefined if another process holds the write lock of the real database for too long */
-export async function withLock<Ran>(place: TrialPlace, run: () => Ran | undefined): Promise<Ran | undefined> {
+export async function withLock<Ran>(
+  { place, database }: Pick<TrialPlan, "place" | "database">,
+  run: () => Ran | undefined | Promise<Ran | undefined>,
+): Promise<Ran | undefined> {
   const isLive = place === "live";
   if (isLive) await Bun.sleep(Math.max(0, restsUntil - performance.now()));
   const until = performance.now() + MAX_WAIT_MS;
   for (;;) {
     const began = performance.now();
-    const ran = isLive ? limitLock(run) : run();
+    const ran = await (isLive ? limitLock(database.kind, run) : run());
     const now = performance.now();
     restsUntil = now + Math.min(REST * (now - began), MAX_REST_MS);
     if (ran !== undefined) return ran;

@@ -12,7 +12,7 @@ import type { Source } from "../providers/source.ts";
 import { EMPTY } from "./empty-reader.ts";
 import { byStoredName } from "./source-rules.ts";
 import { createSources } from "./sources.ts";
-import { store } from "./store.ts";
+import { storeOf } from "./store.ts";
 import { runTries, type TriesOptions, type Try } from "./tries.ts";
 
 /** What to try. */
@@ -56,7 +56,8 @@ export async function tryHandler(
 ): Promise<TryJson> {
   const { inboxFolder: folder, database } = config;
   const { tries, notes } = await planTry(config, request, options);
-  const place = store.diskUse(database).databaseBytes === 0 ? "new" : "live";
+  const { databaseBytes } = await (await storeOf(database)).diskUse();
+  const place = databaseBytes === 0 ? "new" : "live";
   const { tried, why } = await runTries({ folder, database, place, tries, ...options });
   return { items: tried, notes, why: why ?? null };
 }
@@ -85,7 +86,7 @@ async function inInbox<Read>(config: Config, read: (inbox: Inbox) => Promise<Rea
   const { sources } = createSources(config.sources, Date.now, undefined, false);
   const folders = [...sources.values()].map(({ handlersOf: of }) => of);
   const { files } = findHandlers(folder, folders);
-  const reader = await store.openForReading(database);
+  const reader = await (await storeOf(database)).openForReading();
   try {
     return await read({
       folder,

@@ -1,4 +1,5 @@
 import { CONFIG_FILE, type Config } from "../config/load.ts";
+import { nameOf } from "../config/location.ts";
 import { nearest } from "../config/nearest.ts";
 import type { OwedCount } from "../engines/reader.ts";
 import type { Problem } from "../errors.ts";
@@ -42,7 +43,7 @@ export function whatCannotChange({ before, config, found, dropped, owed }: Compa
     }));
   if (config === null) return pending;
   const places = [
-    ["database", before.database, config.database],
+    ["database", nameOf(before.database), nameOf(config.database)],
     ["listen", addressOf(before.listen), addressOf(config.listen)],
     ["admin.listen", addressOf(before.admin.listen), addressOf(config.admin.listen)],
   ] as const;

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { check, type Checked } from "../app/check.ts";
 import { byStoredName } from "../app/source-rules.ts";
+import { locationOfFlag } from "../config/location.ts";
 import type { Config } from "../config/load.ts";
 import type { Problem } from "../errors.ts";
 import { counted, sumOf } from "../logging/counted.ts";
@@ -34,7 +35,7 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
   const checked = await check(inboxFolder, {
     environment: process.env,
     clock: Date.now,
-    database: options.database === undefined ? undefined : resolve(options.database),
+    database: locationOfFlag(inboxFolder, options.database),
   });
   const { config, sources, handlers, table, owed, paused, pending, newDatabase, unchecked } = checked;
   const warnings = [...checked.warnings, ...(await wherePaths(config, sources))];

@@ -1,5 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { readLocation } from "../config/database-problems.ts";
+import { isPostgres } from "../config/location.ts";
 import { HookonceError } from "../errors.ts";
 import { inboxFiles } from "../templates/inbox-files.ts";
 import { EXIT } from "./exit.ts";
@@ -7,7 +9,7 @@ import { hasUnsignedSource, writeInbox, type InitResult } from "./write-inbox.ts
 import { say } from "./terminal.ts";
 
 export interface InitFlags {
-  /** The application's own SQLite database, relative to the working directory. */
+  /** The application's own SQLite database, relative to the working directory, or a URL of PostgreSQL. */
   database?: string;
 }
 
@@ -23,11 +25,29 @@ export function runInit(given: string | undefined, { database }: InitFlags): num
     say(initSummary(result, folder, hasUnsignedSource(folder)).trimEnd());
     return EXIT.done;
   }
+  if (isPostgres(database)) return initOnPostgres(given ?? ".", database);
   const exists = findDatabase(database);
   const folder = given ?? join(dirname(database), "hookonce");
   const named = isAbsolute(database) ? database : slashed(relative(resolve(folder), resolve(database)));
   const result = writeInbox(folder, named);
   say(databaseSummary(result, folder, database, exists).trimEnd());
+  return EXIT.done;
+}
+
+/** Makes an inbox folder for a database on PostgreSQL, which need not be running. */
+function initOnPostgres(folder: string, url: string): number {
+  const { problems, references } = readLocation({ kind: "postgres", urls: [url], folder: resolve(folder) });
+  if (problems.length > 0)
+    throw new HookonceError(
+      "config_invalid",
+      `--database: ${problems.map(({ message }) => message).join(". --database: ")}.`,
+    );
+  const result = writeInbox(folder, url);
+  const lines = initSummary(result, folder, hasUnsignedSource(folder)).trimEnd().split("\n");
+  const missing = references.map((reference) => reference.replace(/^env:(.*)$/, "$1=… in .env"));
+  if (missing.length > 0)
+    lines.push("Before that, write how hookonce reaches the database:", `  ${missing.join(", ")}`);
+  say(lines.join("\n"));
   return EXIT.done;
 }
 

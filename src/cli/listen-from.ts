@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { connectAdmin } from "../app/apply.ts";
+import { locationOfFlag, nameOf } from "../config/location.ts";
 import { createSecretLookup } from "../config/secrets.ts";
 import { HookonceError, messageOf, type ErrorCode } from "../errors.ts";
 import type { Headers } from "../event.ts";
@@ -37,9 +38,10 @@ export function fromUrl(url: string, folder: string): From {
 }
 
 export function fromFolder(folder: string, database: string | undefined): From {
+  const location = locationOfFlag(folder, database);
   return {
     words: "this inbox",
-    key: database === undefined ? "this inbox" : resolve(database),
+    key: location === undefined ? "this inbox" : nameOf(location),
     async connect() {
       const admin = await connectAdmin({ folder, database });
       if (admin !== undefined) return admin.client;

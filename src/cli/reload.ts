@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { check } from "../app/check.ts";
 import { reachServe, reachServeOf } from "../app/reach-serve.ts";
+import { locationOfFlag } from "../config/location.ts";
 import { HookonceError, type Problem } from "../errors.ts";
 import type { ProblemJson, ReloadedJson, ReloadRefusedJson } from "../http/admin/shapes.ts";
 import { counted } from "../logging/counted.ts";
@@ -21,9 +22,8 @@ export interface ReloadFlags {
 /** `hookonce reload`: returns when the next delivery sees what was loaded. */
 export async function runReload(folder: string, flags: ReloadFlags): Promise<number> {
   const { dropSource = [], json, database } = flags;
-  const client = await (database === undefined
-    ? reachServeOf(resolve(folder))
-    : reachServe(resolve(database)));
+  const location = locationOfFlag(folder, database);
+  const client = await (location === undefined ? reachServeOf(resolve(folder)) : reachServe(location));
   if (client === undefined)
     throw new HookonceError(
       "not_serving",
@@ -58,7 +58,7 @@ async function trialWarnings(folder: string, database: string | undefined): Prom
   const checked = await check(folder, {
     environment: process.env,
     clock: Date.now,
-    database: database === undefined ? undefined : resolve(database),
+    database: locationOfFlag(folder, database),
   });
   return (await tryHandlers(folder, checked)).warnings;
 }

@@ -9,6 +9,7 @@ import {
   type ConfiguredSource,
   type ReadConfig,
 } from "../config/load.ts";
+import type { DatabaseLocation } from "../config/location.ts";
 import { nearest } from "../config/nearest.ts";
 import { createSecretLookup } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
@@ -36,7 +37,7 @@ export interface Receiver {
   readonly settings: SourceSettings;
   readonly to: string;
   /** Undefined if the receiver is not a source of the inbox folder. */
-  readonly inbox: { readonly source: string; readonly database: string | null } | undefined;
+  readonly inbox: { readonly source: string; readonly database: DatabaseLocation | null } | undefined;
 }
 
 /**

@@ -111,6 +111,7 @@ function owedReport(
 
 function diskLine({ disk }: StatusJson): string {
   if (disk.database_bytes === 0) return `Database ${visible(disk.database)}: not created yet`;
+  const log = disk.log_bytes === null ? "" : `, log ${roundSize(disk.log_bytes)}`;
   const free = disk.free_bytes === null ? "" : `, ${roundSize(disk.free_bytes)} free on its disk`;
-  return `Database ${visible(disk.database)}: ${roundSize(disk.database_bytes)}, log ${roundSize(disk.log_bytes)}${free}`;
+  return `Database ${visible(disk.database)}: ${roundSize(disk.database_bytes)}${log}${free}`;
 }

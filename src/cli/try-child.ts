@@ -149,7 +149,7 @@ async function tryOn(
   const base = nothingDone(one.file, one.event);
   const about = "input" in event ? aboutIncoming(event) : {};
   const { source, event_id, type } = { ...base, ...about };
-  const ran = await withLock(order.place, () => {
+  const ran = await withLock(order, () => {
     say({ is: "begin", source, event_id, type });
     return opened.trial.observe(event, handler);
   });

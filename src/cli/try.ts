@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { resolve } from "node:path";
 import { secretNeeds } from "../app/sources.ts";
 import { tryHandler, type TryRequest } from "../app/try.ts";
+import { chosenLocation } from "../config/location.ts";
 import { loadConfig } from "../config/load.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import type { TryJson } from "../http/admin/try-shapes.ts";
@@ -64,7 +65,7 @@ async function runOnce(
   signal: AbortSignal,
 ): Promise<number> {
   const loaded = loadConfig(folder, secretNeeds, null);
-  const config = flags.database === undefined ? loaded : { ...loaded, database: resolve(flags.database) };
+  const config = { ...loaded, database: chosenLocation(loaded, flags.database) };
   const request: TryRequest = { handler, source: flags.source, on: chosen(flags) };
   const tried = await tryHandler(config, request, { signal });
   if (signal.aborted) return EXIT.failed;

@@ -10,13 +10,19 @@ import {
 import { dirname, join, relative, resolve } from "node:path";
 import { CONFIG_FILE } from "../config/load.ts";
 import { rawSources, tableOf } from "../config/schema.ts";
+import { isPostgres, nameOf, writtenLocation, type DatabaseLocation } from "../config/location.ts";
 import { readTextFile } from "../config/text-file.ts";
 import { readToml, TomlError } from "../config/toml.ts";
 import { HookonceError, messageOf } from "../errors.ts";
 import { providers } from "../providers/presets.ts";
 import { kindOf } from "../providers/schemes.ts";
 import { editorTypes } from "../templates/editor-types.ts";
-import { inboxFiles, inboxFilesFor } from "../templates/inbox-files.ts";
+import {
+  inboxFiles,
+  inboxFilesFor,
+  inboxFilesForPostgres,
+  type InboxFile,
+} from "../templates/inbox-files.ts";
 
 /**
  * Paths are relative to the folder and use `/`. The editor's types are many files, listed as one:
@@ -38,20 +44,21 @@ const typesFolder = ".hookonce/types";
  *
  * Checks every path before it writes anything.
  *
- * @param database the application's own, as hookonce.toml will name it; without it, samples are written, too
+ * @param database the application's own, as hookonce.toml will name it. Without it, and for PostgreSQL, samples are
+ *   written, too
  * @throws HookonceError `folder_not_empty` if `migrations/` or `handlers/` belong to something else, because
  * hookonce would run what is in them; or if something other than a regular file or folder has the name of one
  * that is needed, symbolic links included, because hookonce must not write to their targets; `disk_full` or
  * `storage_failed` if the file system refuses
  */
 export function writeInbox(folder: string, database?: string): InitResult {
-  const types = Object.entries(editorTypes()).map(([path, text]) => ({
+  const dialect = isOnPostgres(folder, database) ? "postgres" : "sqlite";
+  const types = Object.entries(editorTypes(dialect)).map(([path, text]) => ({
     path: `${typesFolder}/${path}`,
     text,
   }));
   try {
-    const files = database === undefined ? inboxFiles : inboxFilesFor(database);
-    const wanted = files.filter(
+    const wanted = filesFor(folder, database).filter(
       ({ path, sample, optional }) =>
         (sample !== true || isSampleWanted(folder, path)) &&
         (optional !== true || isFileOrNothing(folder, path)),
@@ -74,6 +81,23 @@ export function writeInbox(folder: string, database?: string): InitResult {
   } catch (error) {
     throw asHookonceError(error);
   }
+}
+
+/** Whether the folder is, or will be, for a database on PostgreSQL. */
+function isOnPostgres(folder: string, database: string | undefined): boolean {
+  return database === undefined ? databaseIn(folder)?.kind === "postgres" : isPostgres(database);
+}
+
+function filesFor(folder: string, database: string | undefined): readonly InboxFile[] {
+  const present = databaseIn(folder);
+  const url = database ?? (present?.kind === "postgres" ? present.urls[0] : undefined);
+  if (url === undefined) return inboxFiles;
+  return isPostgres(url) ? inboxFilesForPostgres(url, variablesIn(url)) : inboxFilesFor(url);
+}
+
+/** The variables that a URL of PostgreSQL names, for .env. */
+function variablesIn(url: string): string[] {
+  return Array.from(url.matchAll(/(?:^|[?&]password=)env:(\w+)/g), ([, name = ""]) => name);
 }
 
 /** Without a hookonce.toml, what is in these folders was made by something else. */
@@ -109,7 +133,7 @@ function isSampleWanted(folder: string, path: string): boolean {
   const isUsed = ["migrations", "handlers"].some((name) => entriesOf(join(folder, name)).length > 0);
   if (isUsed && existsSync(join(folder, CONFIG_FILE))) return false;
   const database = databaseIn(folder);
-  return database === undefined || !relative(resolve(folder), database).startsWith("..");
+  return database?.kind !== "file" || !relative(resolve(folder), database.path).startsWith("..");
 }
 
 function isFileOrNothing(folder: string, path: string): boolean {
@@ -120,17 +144,17 @@ function isFileOrNothing(folder: string, path: string): boolean {
 function refuseOtherDatabase(folder: string, database: string): void {
   const path = join(folder, CONFIG_FILE);
   const present = databaseIn(folder);
-  if (!existsSync(path) || present === resolve(folder, database)) return;
+  const wanted = writtenLocation(resolve(folder), database);
+  if (!existsSync(path) || (present && nameOf(present)) === (wanted && nameOf(wanted))) return;
   throw new HookonceError(
     "folder_not_empty",
     `${path} exists, and it does not name this database. Set it there: database = ${JSON.stringify(database)}. Nothing was written.`,
   );
 }
 
-/** The database that an existing hookonce.toml names, as an absolute path. */
-function databaseIn(folder: string): string | undefined {
-  const { database } = configIn(folder);
-  return typeof database === "string" ? resolve(folder, database) : undefined;
+/** The database that an existing hookonce.toml names. */
+function databaseIn(folder: string): DatabaseLocation | undefined {
+  return writtenLocation(resolve(folder), configIn(folder)["database"]) ?? undefined;
 }
 
 /** Whether a source in hookonce.toml is unsigned, so that only `serve --dev` serves it. */

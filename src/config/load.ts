@@ -20,7 +20,8 @@ import { createSecretLookup, type Environment } from "./secrets.ts";
 import { checkSource, type SecretNeeds, type Table } from "./source-checks.ts";
 import { readToml, TomlError, type TomlDocument } from "./toml.ts";
 import { readTextFile } from "./text-file.ts";
-import { databasePath } from "./usable-settings.ts";
+import { readLocation } from "./database-problems.ts";
+import { locationIn, writtenLocation, type DatabaseLocation } from "./location.ts";
 
 export { CONFIG_FILE };
 export { envName, type SecretNeeds } from "./source-checks.ts";
@@ -44,8 +45,7 @@ export interface Config {
   readonly inboxFolder: string;
   readonly listen: Address;
   readonly admin: AdminConfig;
-  /** Absolute. */
-  readonly database: string;
+  readonly database: DatabaseLocation;
   readonly convertToWal: boolean;
   readonly retention: Retention;
   /** Null: nobody is told. */
@@ -155,9 +155,12 @@ export function readConfig(
   }
   const { destinations, problems: wrong } = readDestinations(document, environment === null ? null : lookUp);
   problems.push(...wrong, ...problemsWithAlerts(document));
+  const database = readDatabase(inboxFolder, document);
+  problems.push(...database.problems);
   const isWhole = parsed.success && problems.length === 0;
-  const secretVariables = [...new Set(referencesIn(document.value, "env:"))];
-  const secretFiles = [...new Set(referencesIn(document.value, "file:"))];
+  const references = [document.value, database.references];
+  const secretVariables = [...new Set(referencesIn(references, "env:"))];
+  const secretFiles = [...new Set(referencesIn(references, "file:"))];
   return {
     config: isWhole
       ? { ...settingsOf(inboxFolder, parsed.data), sources, destinations, secretVariables, secretFiles }
@@ -183,6 +186,17 @@ function referencesIn(value: unknown, kind: "env:" | "file:"): string[] {
   return Object.values(value).flatMap((inner) => referencesIn(inner, kind));
 }
 
+function readDatabase(inboxFolder: string, document: TomlDocument) {
+  const location = writtenLocation(inboxFolder, tableOf(document.value)["database"]);
+  if (location === null) return { problems: [], references: [] };
+  const { problems, references } = readLocation(location);
+  const placed = problems.map(({ index, message }): Problem => {
+    const line = document.lineOf(["database", index]);
+    return { file: CONFIG_FILE, line, message: `database: ${message}` };
+  });
+  return { problems: placed, references };
+}
+
 function problemsWithAlerts(document: TomlDocument): Problem[] {
   const { alerts, destinations } = tableOf(document.value);
   const { to } = tableOf(alerts);
@@ -199,7 +213,7 @@ function settingsOf(
     inboxFolder,
     listen: parseAddress(listen),
     admin: adminOf(admin),
-    database: databasePath(inboxFolder, database),
+    database: locationIn(inboxFolder, database),
     convertToWal,
     retention: retentionOf(retention),
     alerts: alerts ?? null,

@@ -1,7 +1,7 @@
 // zod/mini has the same schemas without their methods, which took a tenth of every start to create.
 import * as z from "zod/mini";
 import { ADDRESS } from "./address.ts";
-import { databaseFile } from "./database-file.ts";
+import { databasePlaces } from "./database-schema.ts";
 import { literal } from "./literal.ts";
 import { forwardKeys, forwards } from "./destination-schema.ts";
 import { reading } from "./issue-text.ts";
@@ -281,7 +281,7 @@ function configWith(keys: readonly string[]) {
       z.string({ error: notAnAddress }).check(z.regex(ADDRESS, { error: notAnAddress })),
       DEFAULT_LISTEN,
     ),
-    database: z._default(databaseFile(), DEFAULT_DATABASE),
+    database: z._default(databasePlaces(), [DEFAULT_DATABASE]),
     admin: z.optional(adminTable()),
     alerts: z.optional(z.lazy(alertsTable)),
     convert_to_wal: z._default(z.boolean(), false),

@@ -1,5 +1,7 @@
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { ADDRESS, parseAddress } from "./address.ts";
+import { readLocation } from "./database-problems.ts";
+import { writtenLocation, type DatabaseLocation } from "./location.ts";
 import { nearest } from "./nearest.ts";
 import { DEFAULT_DATABASE, DEFAULT_LISTEN, tableOf } from "./schema.ts";
 import { CONFIG_FILE } from "./schema-problems.ts";
@@ -8,8 +10,8 @@ import { readToml, TomlError } from "./toml.ts";
 
 /** The usable settings of a config that has problems. */
 export interface UsableSettings {
-  /** Absolute. Null if it is not clear which database is meant. */
-  readonly database: string | null;
+  /** Null if it is not clear which database is meant. */
+  readonly database: DatabaseLocation | null;
   readonly convertToWal: boolean;
   /** The default if it cannot be read. */
   readonly listen: { readonly hostname: string; readonly port: number };
@@ -26,16 +28,16 @@ export function usableSettings(inboxFolder: string): UsableSettings {
   const isMeantElsewhere = [...keysIn(others), ...dropped.flatMap(keyOf)].some(isLikeDatabase);
   const path = database ?? (value === undefined || isMeantElsewhere ? null : DEFAULT_DATABASE);
   return {
-    database: typeof path === "string" && path !== "" ? databasePath(inboxFolder, path) : null,
+    database: usableLocation(inboxFolder, path),
     // A start converts the database only if it is allowed. That cannot be judged here.
     convertToWal: typeof convertToWal === "boolean" ? convertToWal : true,
     listen: parseAddress(typeof listen === "string" && ADDRESS.test(listen) ? listen : DEFAULT_LISTEN),
   };
 }
 
-/** @param database as the config names it */
-export function databasePath(inboxFolder: string, database: string): string {
-  return isAbsolute(database) ? database : join(inboxFolder, database);
+function usableLocation(inboxFolder: string, written: unknown): DatabaseLocation | null {
+  const location = writtenLocation(inboxFolder, written);
+  return location !== null && readLocation(location).problems.length === 0 ? location : null;
 }
 
 /** The most lines without valid TOML that are skipped before reading stops. */

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pino from "pino";
 import { check } from "../app/check.ts";
+import { DEFAULT_DATABASE } from "../config/schema.ts";
 import { createReceiver, openInbox } from "../app/open-inbox.ts";
 import { createServices } from "../app/services.ts";
 import { HookonceError, messageOf } from "../errors.ts";
@@ -48,7 +49,7 @@ export async function openHookonceReceiver(folder: string, secret: string): Prom
     const server = listen(createReceiver(inbox, { log, clock }).routes, config.listen);
     return {
       url: `${server.url}/webhook/stripe`,
-      databasePath: config.database,
+      databasePath: join(inboxFolder, DEFAULT_DATABASE),
       async [Symbol.asyncDispose]() {
         await server.stop(DRAIN_MS);
         await services.stop();

@@ -25,8 +25,8 @@ const MAX_LINES = 1000;
 const MAX_LENGTH = 64 * 1024;
 
 /*
- * This state is per module, because there is one `console` for the whole process. One run at a time uses it:
- * handlers are synchronous, and runs do not nest.
+ * This state is per module, because there is one `console` for the whole process. One run at a time uses it: runs
+ * follow one another, and do not nest.
  */
 
 /** The lines of the handler that runs now; undefined if none does. */
@@ -91,19 +91,40 @@ function format(values: readonly unknown[]): string {
 
 /** Runs a handler and collects its output for {@link takeOutput}. */
 export function collectingOutput<Result>(run: () => Result): Result {
-  current = [];
-  room = MAX_LENGTH;
-  dropped = 0;
+  begin();
   try {
     return run();
   } finally {
-    if (dropped > 0) {
-      const text = counted(dropped, "more line of this run was", "more lines of this run were");
-      current.push({ level: "warn", text: `${text} dropped` });
-    }
-    collected = current;
-    current = undefined;
+    end();
   }
+}
+
+/** The same for a handler that may return a promise. Runs follow one another. */
+export async function collectingOutputUntilDone<Result>(
+  run: () => Result | Promise<Result>,
+): Promise<Result> {
+  begin();
+  try {
+    return await run();
+  } finally {
+    end();
+  }
+}
+
+function begin(): void {
+  current = [];
+  room = MAX_LENGTH;
+  dropped = 0;
+}
+
+function end(): void {
+  const lines = current ?? [];
+  if (dropped > 0) {
+    const text = counted(dropped, "more line of this run was", "more lines of this run were");
+    lines.push({ level: "warn", text: `${text} dropped` });
+  }
+  collected = lines;
+  current = undefined;
 }
 
 /** Returns the output of the last run, once. */

@@ -1,14 +1,15 @@
 import { HookonceError } from "../errors.ts";
 
 /**
- * Detects a function that cannot succeed as a synchronous handler, without running it.
+ * Detects a function that cannot succeed as a handler, without running it.
  *
+ * @param canBeAsync whether handlers may return promises
  * @returns the error of each run, or undefined
  */
-export function alwaysFails(run: unknown): HookonceError | undefined {
+export function alwaysFails(run: unknown, canBeAsync = false): HookonceError | undefined {
   switch (Object.prototype.toString.call(run)) {
     case "[object AsyncFunction]":
-      return handlerAsync("The handler is an async function.");
+      return canBeAsync ? undefined : handlerAsync("The handler is an async function.");
     case "[object GeneratorFunction]":
     case "[object AsyncGeneratorFunction]":
       return invalidReturn("The handler is a generator function, so its body would never run.", NO_GENERATOR);

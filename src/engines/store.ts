@@ -10,6 +10,7 @@ import type {
   LoadedHandler,
   Policy,
 } from "./engine.ts";
+import type { MaybePromise } from "./outbox.ts";
 import type { Reader } from "./reader.ts";
 import type { SourceRule } from "./source-rule.ts";
 import type { ChangedTable, ObservedRun, RowQuery } from "./trial.ts";
@@ -25,9 +26,9 @@ export type { SourceRule } from "./source-rule.ts";
 /** In bytes. */
 export interface DiskUse {
   readonly databaseBytes: number;
-  /** The write-ahead log. */
-  readonly logBytes: number;
-  /** What its disk has left; null if the system does not say. */
+  /** The write-ahead log; null if it is the server's. */
+  readonly logBytes: number | null;
+  /** What its disk has left; null if the system does not say, or if it is the server's. */
   readonly freeBytes: number | null;
 }
 
@@ -47,8 +48,6 @@ export interface HandlerDuration {
 }
 
 export interface StartPlan {
-  /** Absolute. */
-  readonly database: string;
   readonly convertToWal: boolean;
   /** Null if some sources could not be created, because they would look as if they were gone. */
   readonly rules: readonly SourceRule[] | null;
@@ -76,7 +75,7 @@ export interface Rehearsed extends Pick<Engine, "handlerModules"> {
   readonly doubtsOf: (code: HandlerCode) => readonly Problem[];
   readonly loadHandler: (code: HandlerCode) => Promise<LoadedHandler | readonly Problem[]>;
   /** What is wrong with the `where` of a destination; undefined if it can be evaluated. */
-  readonly checkWhere: (expression: string) => string | undefined;
+  readonly checkWhere: (expression: string) => MaybePromise<string | undefined>;
   close(): void;
 }
 
@@ -127,8 +126,6 @@ export type TrialPlace = "live" | "copy" | "new";
 
 export interface TrialOptions {
   readonly place: TrialPlace;
-  /** Absolute. */
-  readonly database: string;
   /** The file that a copy is written to; it does not exist yet. */
   readonly copy: string;
   /** The user's, in order. */
@@ -176,17 +173,18 @@ export interface Trial extends Pick<Engine, "handlerModules"> {
   dryRun(
     job: Extract<Job, { kind: "apply" | "replay" }>,
     handlers: Handlers,
-  ): { readonly tables?: readonly ChangedTable[] } | undefined;
+  ): MaybePromise<{ readonly tables?: readonly ChangedTable[] } | undefined>;
   /**
    * Runs a handler on an event, as its delivery would, or as an apply or a replay of a stored event would. Rolls
    * back, and says what the handler did.
    *
    * @returns undefined if another process holds the write lock
    */
-  observe(event: Incoming | StoredEvent, handler: LoadedHandler): ObservedRun | undefined;
+  observe(event: Incoming | StoredEvent, handler: LoadedHandler): MaybePromise<ObservedRun | undefined>;
 }
 
-export interface Store extends Pick<Engine, "handlerModules"> {
+/** A database, which need not exist yet. */
+export interface Store {
   /**
    * Does what a start would do, without changing the database.
    *
@@ -203,13 +201,13 @@ export interface Store extends Pick<Engine, "handlerModules"> {
    * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`,
    *   `database_missing`
    */
-  lock(database: string, options: LockOptions): Promise<ServeLock>;
+  lock(options: LockOptions): Promise<ServeLock>;
   /**
    * Names the `serve` that has the database.
    *
    * @returns undefined if there is none, or if this system does not tell
    */
-  servedBy(database: string): string | undefined;
+  servedBy(): string | undefined;
   /**
    * Opens the database and migrates it. Everything that can be refused is refused before anything is changed.
    *
@@ -227,22 +225,22 @@ export interface Store extends Pick<Engine, "handlerModules"> {
    * @returns undefined if it holds no event yet: it does not exist, or hookonce has never started on it
    * @throws HookonceError `database_older` if a start would change hookonce's own tables first
    */
-  openForReading(database: string): Promise<ClosableReader | undefined>;
-  /** How much a database takes, and how much its disk has left. */
-  diskUse(database: string): DiskUse;
+  openForReading(): Promise<ClosableReader | undefined>;
+  /** How much the database takes, and how much its disk has left. */
+  diskUse(): DiskUse | Promise<DiskUse>;
   /** Whether a path is that of the database, or of a file that is made beside it. */
-  belongsTo(path: string, database: string): boolean;
+  belongsTo(path: string): boolean;
   /**
-   * Copies a database with all its tables, while other processes use it.
+   * Copies the database with all its tables, while other processes use it.
    *
    * @param path the file of the copy, which does not exist yet
    * @throws HookonceError `disk_full`, `database_locked`, `backup_failed`
    */
-  copy(database: string, path: string, options?: CopyOptions): Promise<void>;
-  /** Reads a whole database that nothing else uses, and checks that it is intact. */
-  examine(database: string): Examined | Promise<Examined>;
+  copy(path: string, options?: CopyOptions): Promise<void>;
+  /** Reads the whole database, which nothing else uses, and checks that it is intact. */
+  examine(): Examined | Promise<Examined>;
   /**
-   * Opens a database to try handlers on. Nothing closes it: the process ends.
+   * Opens the database to try handlers on. Nothing closes it: the process ends.
    *
    * @returns "copy" if handlers cannot be tried in the real database: a start would migrate it first, or it
    *   is not in WAL mode; or why it cannot be copied

@@ -68,6 +68,7 @@ export const statuses: Partial<Record<ErrorCode, number>> = {
   disk_full: 503,
   out_of_memory: 503,
   database_locked: 503,
+  database_unreachable: 503,
   starting: 503,
   shutting_down: 503,
   source_paused: 503,

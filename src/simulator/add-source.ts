@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseEnv } from "node:util";
+import { writtenLocation } from "../config/location.ts";
 import { CONFIG_FILE, envName } from "../config/load.ts";
 import { literal } from "../config/literal.ts";
 import { DEFAULT_LISTEN, rawSources, SOURCE_NAME, tableOf } from "../config/schema.ts";
@@ -83,7 +84,9 @@ export function addSource(options: AddOptions): Added {
   const source = sourceText(options, plan);
   const text = newConfig(config, source.text, name, plan);
 
-  const starters = types.map((type) => starterHandler(provider, example, name, type));
+  const dialect =
+    writtenLocation(folder, tableOf(config.value)["database"])?.kind === "postgres" ? "postgres" : "sqlite";
+  const starters = types.map((type) => starterHandler(provider, example, name, type, dialect));
   const script = plan === undefined ? undefined : scriptIn(folder, options.run?.command ?? []);
   const written: string[] = [];
   const kept: string[] = [];

@@ -1,9 +1,10 @@
 import { UNFINISHED_LINE } from "../engines/unfinished.ts";
 import { keyOf } from "../handlers/find.ts";
-import { jsonPath } from "../handlers/payload-paths.ts";
 import { compileBatch } from "../providers/body/batch.ts";
 import { parseBody } from "../providers/body/payload.ts";
 import type { Provider } from "../providers/provider.ts";
+import type { Dialect } from "../templates/inbox-files.ts";
+import { inDialect, payloadValue, type PayloadPath } from "./dialects.ts";
 import { exampleFor, seedOf, type Example } from "./example.ts";
 import { requestOf } from "./request.ts";
 
@@ -28,9 +29,11 @@ export function starterHandler(
   usual: Example,
   source: string,
   word: string,
+  dialect: Dialect = "sqlite",
 ): StarterHandler {
   const { example, type } = exampleFor(usual, word);
-  const columns = columnsOf(payloadOf(provider, example, type));
+  const payload = payloadOf(provider, example, type);
+  const columns = columnsOf(payload, payloadValue[dialect]);
   const width = Math.max(...columns.map(({ expression }) => expression.length));
   const select = columns.map(({ expression, name }, index) => {
     const comma = index === columns.length - 1 ? "" : ",";
@@ -38,25 +41,29 @@ export function starterHandler(
   });
   const what = word === "" ? "every event" : word;
   const table = `insert into your_table (event_id, ${columns[0]?.name ?? "payload"}) values (:event_id, ${columns[0]?.expression ?? ":payload"});`;
-  const update = example.update?.(type) ?? `  ${table}`;
+  const update = inDialect(example.update?.(type) ?? `  ${table}`, dialect, payload);
   const text = `${UNFINISHED_LINE}. Until you delete this line, each event fails and is kept: hookonce apply runs it later.
 -- ${provider.title}: ${what}. Its changes are committed once per event, in the transaction that records the event.
 -- Write your update, for example to a table that you create in migrations/:
 --
 ${update.replaceAll(/^/gm, "-- ").replaceAll(/^-- $/gm, "--")}
 --
--- It can use :event_id, :type, :source, :received_at (Unix milliseconds), :payload and :headers (JSON text).
+-- It can use :event_id, :type, :source, :received_at (Unix milliseconds), :payload and :headers (${dialect === "sqlite" ? "JSON text" : "jsonb"}).
 -- These are paths of ${provider.title}'s payload:
 select
 ${select.join("\n")};
 `;
   const path = `handlers/${source}/${type === "" ? "_any" : keyOf(type)}`;
-  const test = { file: `${path}.test.ts`, text: starterTest(provider.name, source, word) };
+  const test = { file: `${path}.test.ts`, text: starterTest(provider.name, source, word, dialect) };
   return { file: `${path}.sql`, text, test };
 }
 
 /** @param word as {@link starterHandler} takes it */
-function starterTest(provider: string, source: string, word: string): string {
+function starterTest(provider: string, source: string, word: string, dialect: Dialect): string {
+  const rows = {
+    sqlite: `box.db.query("select * from your_table").all()`,
+    postgres: "await box.db`select * from your_table`",
+  };
   const of = /^[a-z]\w*$/.test(provider) ? `.${provider}` : `[${JSON.stringify(provider)}]`;
   const what = JSON.stringify(`${word === "" ? "an event" : word} is applied once`);
   return `// Run it with: hookonce test
@@ -71,7 +78,7 @@ test(${what}, async () => {
   const answers = await box.deliver(${JSON.stringify(source)}, event, { times: 2 });
 
   // The starter fails until you edit it. Then expect ["processed", "duplicate"], and check the rows:
-  // expect(box.db.query("select * from your_table").all()).toEqual([…]);
+  // expect(${rows[dialect]}).toEqual([…]);
   expect(answers.map(({ code, outcome }) => code ?? outcome)).toEqual(["handler_unfinished", "handler_unfinished"]);
 });
 `;
@@ -90,7 +97,7 @@ interface Column {
   readonly name: string;
 }
 
-function columnsOf(payload: unknown): Column[] {
+function columnsOf(payload: unknown, valueOf: (path: PayloadPath) => string): Column[] {
   const columns: Column[] = [];
   const names = new Set<string>();
   // Nested values first, because the envelope around them mostly repeats :event_id and :type.
@@ -103,15 +110,13 @@ function columnsOf(payload: unknown): Column[] {
     const name = words.map((_, from) => words.slice(-1 - from).join("_")).find((one) => !names.has(one));
     if (name === undefined) continue;
     names.add(name);
-    columns.push({ expression: `:payload ->> '${jsonPath(path)}'`, name: `"${name}"` });
+    columns.push({ expression: valueOf(path), name: `"${name}"` });
   }
   return columns;
 }
 
-type Path = readonly (string | number)[];
-
 /** The paths of all values that are neither object nor list. Of a list, only the first element is read. */
-function leavesOf(value: unknown, path: Path): Path[] {
+function leavesOf(value: unknown, path: PayloadPath): PayloadPath[] {
   if (Array.isArray(value)) return value.length === 0 ? [] : leavesOf(value[0], [...path, 0]);
   if (typeof value !== "object" || value === null) return value === null || value === undefined ? [] : [path];
   return Object.entries(value).flatMap(([key, one]) => leavesOf(one, [...path, key]));

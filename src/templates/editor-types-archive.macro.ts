@@ -1,15 +1,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { inPostgres } from "./postgres-types.macro.ts";
 
-/** The declaration files of what a handler may import besides "hookonce". */
-const entries = ["drizzle-orm/index.d.ts", "drizzle-orm/sqlite-core/index.d.ts", "zod/index.d.ts"];
+/** The part of drizzle for each engine. */
+const CORES = { sqlite: "sqlite-core", postgres: "pg-core" } as const;
 
 /**
- * drizzle's column-builder.d.ts names one or two types of each other database, in branches that SQLite never
+ * drizzle's column-builder.d.ts names one or two types of each other database, in branches that this one never
  * takes. They would bring along 233 of drizzle's 297 files, and an editor would also suggest their `text` and
  * `integer`.
  */
-const otherDatabases = /^drizzle-orm\/(pg|mysql|singlestore|gel)-core\/index\.d\.ts$/;
+const databases = /^drizzle-orm\/(?<core>(?:sqlite|pg|mysql|singlestore|gel)-core)\/index\.d\.ts$/;
 
 /** The only file that may import those, so that there is only one list of names. */
 const dialectSwitch = "drizzle-orm/column-builder.d.ts";
@@ -17,23 +18,29 @@ const dialectSwitch = "drizzle-orm/column-builder.d.ts";
 const nodeModules = join(import.meta.dir, "../../node_modules");
 
 /**
- * The types of drizzle-orm, drizzle-orm/sqlite-core, zod, hookonce, bun:test and bun:sqlite, and everything that
- * they import, as the base64 of a zstd-compressed JSON object from path to text.
+ * The types of drizzle-orm with its part for the engine, zod, hookonce, bun:test and, for SQLite, bun:sqlite, and
+ * everything that they import, as the base64 of a zstd-compressed JSON object from path to text.
  *
  * Throws if a declaration file is missing or has an unknown kind of import, so that a new version of a
  * package breaks the build and not the user's editor.
  */
-export function editorTypesArchive(): string {
+export function editorTypesArchive(dialect: keyof typeof CORES): string {
+  const own = (file: string): string => {
+    const text = readFileSync(join(import.meta.dir, `types/${file}`), "utf8");
+    return dialect === "postgres" ? inPostgres(file, text) : text;
+  };
   const files: Record<string, string> = {
-    "README.md": readme(),
-    "hookonce.d.ts": readFileSync(join(import.meta.dir, "types/hookonce.d.ts"), "utf8"),
-    "test.d.ts": readFileSync(join(import.meta.dir, "types/test.d.ts"), "utf8"),
+    "README.md": readme(dialect),
+    "hookonce.d.ts": own("hookonce.d.ts"),
+    "test.d.ts": own("test.d.ts"),
     "globals.d.ts": readFileSync(join(import.meta.dir, "inbox/types/globals.d.ts"), "utf8"),
     "bun-test.d.ts": bunTypes("test").replace(/^.*import\("\.\/vendor\/expect-type"\).*\n/m, ""),
-    "bun-sqlite.d.ts": bunTypes("sqlite"),
+    ...(dialect === "sqlite" ? { "bun-sqlite.d.ts": bunTypes("sqlite") } : {}),
     "zod/LICENSE": readFileSync(join(nodeModules, "zod/LICENSE"), "utf8"),
   };
-  for (const entry of entries) addWithImports(entry, files);
+  const core = CORES[dialect];
+  for (const entry of ["drizzle-orm", `drizzle-orm/${core}`, "zod"])
+    addWithImports(`${entry}/index.d.ts`, files, core);
   return Bun.zstdCompressSync(JSON.stringify(files), { level: 19 }).toBase64();
 }
 
@@ -44,15 +51,16 @@ function bunTypes(name: string): string {
   return text;
 }
 
-function addWithImports(path: string, files: Record<string, string>): void {
+function addWithImports(path: string, files: Record<string, string>, core: string): void {
   if (path in files) return;
   const text = readFileSync(join(nodeModules, path), "utf8");
   files[path] = text;
   for (const { names, from } of importsOf(text)) {
     if (!from.startsWith(".")) throw new Error(`${path} imports ${from}, which handlers cannot import`);
     const imported = declarationFile(join(dirname(path), from));
-    if (otherDatabases.test(imported)) files[imported] = standIns(names, path);
-    else addWithImports(imported, files);
+    const database = databases.exec(imported)?.groups?.["core"];
+    if (database !== undefined && database !== core) files[imported] = standIns(names, path);
+    else addWithImports(imported, files, core);
   }
 }
 
@@ -94,7 +102,7 @@ function standIns(names: string, importer: string): string {
     .join("");
 }
 
-function readme(): string {
+function readme(dialect: keyof typeof CORES): string {
   const described = ["drizzle-orm", "zod", "bun-types"].map((name) => {
     const { version, license, homepage } = JSON.parse(
       readFileSync(join(nodeModules, name, "package.json"), "utf8"),
@@ -107,6 +115,6 @@ hookonce supplies these packages to handlers and tests, and the declarations are
 
 ${described.join("\n")}
 
-Only the part of drizzle-orm for SQLite is here. The types of other databases are replaced by empty ones.
+Only the part of drizzle-orm for ${dialect === "sqlite" ? "SQLite" : "PostgreSQL"} is here. The types of other databases are replaced by empty ones.
 `;
 }

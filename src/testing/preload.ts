@@ -1,4 +1,5 @@
-import { store } from "../app/store.ts";
+import { handlerModulesOf } from "../app/store.ts";
+import { usableSettings } from "../config/usable-settings.ts";
 import { supplyModules } from "../handlers/modules.ts";
 import * as testing from "./test.ts";
 
@@ -6,4 +7,5 @@ import * as testing from "./test.ts";
 delete process.env["BUN_BE_BUN"];
 
 /** Runs before the tests of `hookonce test`, so that they find their imports with nothing installed. */
-supplyModules({ ...(await store.handlerModules()), "hookonce/test": testing });
+const { database } = usableSettings(process.cwd());
+supplyModules({ ...(await handlerModulesOf(database)), "hookonce/test": testing });

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { CONFIG_FILE } from "../config/load.ts";
+import { fileAt } from "../config/location.ts";
 import { nearest } from "../config/nearest.ts";
 import { createJsonLogger } from "../logging/log.ts";
 import { visible } from "../logging/visible.ts";
@@ -77,7 +78,7 @@ async function open(
   const log = createJsonLogger("info", createShow());
   const { services, config, sources, inbox } = await openFolder(
     folder,
-    { environment: null, secretsOf, fetch: fetchKey, clock, database, forStart: true },
+    { environment: null, secretsOf, fetch: fetchKey, clock, database: fileAt(database), forStart: true },
     {
       log,
       // Its tests see the failures of a handler that always fails.

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { startBackup } from "../../src/app/backup-start.ts";
+import { fileAt } from "../../src/config/location.ts";
 import { scratch } from "../cli/support/hookonce.ts";
 
 test.each([
@@ -12,7 +13,7 @@ test.each([
   using folder = scratch(toml === undefined ? {} : { "hookonce.toml": toml });
   const database = join(folder.path, "hookonce.db");
   new Database(database).run("create table users (name text)");
-  const { startProblems, events } = await startBackup({ folder: folder.path, database });
+  const { startProblems, events } = await startBackup({ folder: folder.path, database: fileAt(database) });
   expect(events).toBe(0);
   expect(JSON.stringify(startProblems)).toContain(reason);
 });

@@ -1,12 +1,14 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { withLock } from "../../src/app/trial.ts";
+import { fileAt } from "../../src/config/location.ts";
 
 const trial = join(import.meta.dir, "../../src/app/trial.ts");
 
 /** A run that holds the lock for too long ends its process with SIGALRM, so each test has a process for it. */
 async function runAlone(code: string): Promise<{ signal: unknown; printed: string }> {
   const program = `import { withLock } from "${trial}";
+    const LIVE = { place: "live", database: { kind: "file", path: "/x.db" } };
     function busy(ms) { const began = performance.now(); while (performance.now() - began < ms); return began; }
     ${code}`;
   const child = Bun.spawn([process.execPath, "-e", program], { stdout: "pipe", stderr: "ignore" });
@@ -17,7 +19,7 @@ async function runAlone(code: string): Promise<{ signal: unknown; printed: strin
 
 test("the real database stays free after each run, longer than a serve waits between two looks", async () => {
   const threeRuns = `const begins = [];
-    for (let n = 0; n < 3; n++) begins.push(await withLock("live", () => busy(12)));
+    for (let n = 0; n < 3; n++) begins.push(await withLock(LIVE, () => busy(12)));
     console.log(JSON.stringify(begins.slice(1).map((begin, n) => begin - begins[n] - 12)));`;
   let ran = await runAlone(threeRuns);
   // On a loaded machine, 12 ms of work can take longer than the 25 ms that a run has.
@@ -32,7 +34,7 @@ test("a run in a copy needs no rest", async () => {
   for (let n = 0; n < 100; n++) {
     const began = performance.now();
     let ended = began;
-    await withLock("copy", () => {
+    await withLock({ place: "copy", database: fileAt("/x.db") }, () => {
       while (ended - began < 1) ended = performance.now();
       return true;
     });
@@ -43,6 +45,6 @@ test("a run in a copy needs no rest", async () => {
 });
 
 test("a run that locks the real database for too long is ended, also if nobody watches it", async () => {
-  const { signal } = await runAlone(`await withLock("live", () => { for (;;); });`);
+  const { signal } = await runAlone(`await withLock(LIVE, () => { for (;;); });`);
   expect(signal).toBe("SIGALRM");
 }, 30_000);

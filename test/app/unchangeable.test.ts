@@ -5,6 +5,7 @@ import { NOTHING_FOUND } from "../../src/app/check-process.ts";
 import { secretNeeds } from "../../src/app/sources.ts";
 import { whatCannotChange } from "../../src/app/unchangeable.ts";
 import { readConfig, type Config } from "../../src/config/load.ts";
+import { fileAt, nameOf } from "../../src/config/location.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const BEFORE = {
@@ -23,7 +24,10 @@ function configWith(change: Partial<typeof BEFORE> = {}): Config {
     );
     const { config } = readConfig(folder, secretNeeds, {});
     // Each folder has another name.
-    return { ...(config as Config), database: (config as Config).database.replace(folder, "") };
+    return {
+      ...(config as Config),
+      database: fileAt(nameOf((config as Config).database).replace(folder, "")),
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -26,7 +26,7 @@ const files = {
 const belongsTo =
   (...databases: readonly string[]) =>
   (path: string): boolean =>
-    databases.some((database) => sqliteStore.belongsTo(path, database));
+    databases.some((database) => sqliteStore(database).belongsTo(path));
 
 function filesIn(folder: string, secretFiles: readonly string[] | null, database = "data/hookonce.db") {
   const isOfDatabase = belongsTo(join(folder, database));

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createDryRun } from "../../src/app/dry-run.ts";
 import { TEMPORARY } from "../../src/app/trial-process.ts";
+import { fileAt } from "../../src/config/location.ts";
 import type { EventToTry } from "../../src/inbox/dry-run.ts";
 import { describeUnless, onlyInFullRun, testInFullRun } from "../crash/requirements.ts";
 import { hookonce, run, scratch, serve, type Scratch } from "./support/hookonce.ts";
@@ -213,7 +214,7 @@ describeUnless(onlyInFullRun(), "dry runs that take longer", () => {
     const failures: string[] = [];
     const dryRun = createDryRun({
       inboxFolder: inbox.path,
-      database: join(inbox.path, "data/hookonce.db"),
+      database: fileAt(join(inbox.path, "data/hookonce.db")),
       command: hookonce,
       maxMs: 4000,
     });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { runTries, type TriesOptions } from "../../src/app/tries.ts";
 import { TEMPORARY } from "../../src/app/trial-process.ts";
 import { reportTrial } from "../../src/cli/trial-report.ts";
+import { fileAt } from "../../src/config/location.ts";
 import { providers } from "../../src/providers/presets.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import { coversUrl } from "../../src/providers/verifier.ts";
@@ -31,7 +32,14 @@ const tried = async (folder: string, database: string, options: Partial<TriesOpt
   const files = [...new Bun.Glob("handlers/*/*.{sql,ts}").scanSync(folder)].sort();
   const tries = files.map((file) => ({ file, event: { from: "sample" } as const }));
   return reportTrial(
-    await runTries({ folder, database, place: "live", command: hookonce, tries, ...options }),
+    await runTries({
+      folder,
+      database: fileAt(database),
+      place: "live",
+      command: hookonce,
+      tries,
+      ...options,
+    }),
   );
 };
 

@@ -348,6 +348,16 @@ describe("a mistake in the config is reported with its line, its field and the r
           ],
         ] as [number, string][],
       })),
+      ...["postgres://app:very_secret@db/shop", "postgresql:///shop"].map((url) => ({
+        name: `a database that is ${url}`,
+        toml: `version = 1\ndatabase = "${url}"\n${SOURCE}`,
+        problems: [[2, "database: PostgreSQL is not available yet: write the path"]] as [number, string][],
+      })),
+      {
+        name: "a database that is another URL",
+        toml: `version = 1\ndatabase = "mysql://app:very_secret@db/shop"\n${SOURCE}`,
+        problems: [[2, "database is the URL of something else: write the path of a SQLite database"]],
+      },
       {
         name: "a mistake in a dotted key",
         toml: `version = 1\nsources.default.provider = "unsigned"\nsources.default.evnt_id = "body:$.id"\n`,
@@ -574,7 +584,7 @@ describe("a valid config", () => {
         inboxFolder: folder,
         listen: { hostname: "127.0.0.1", port: 8787 },
         admin: { listen: { hostname: "127.0.0.1", port: 8788 }, url: null },
-        database: join(folder, "data/hookonce.db"),
+        database: { kind: "file", path: join(folder, "data/hookonce.db") },
         convertToWal: false,
         retention: { payloadsMs: null, maxBytes: null },
         alerts: null,
@@ -633,7 +643,7 @@ describe("a valid config", () => {
       );
       const config = loadConfig(folder, secretNeeds, {});
       expect(config.listen).toEqual({ hostname, port });
-      expect(config.database).toBe("/var/lib/app.db");
+      expect(config.database).toEqual({ kind: "file", path: "/var/lib/app.db" });
       expect(config.sources.map((source) => source.max_body)).toEqual([25 * 1024 * 1024, 512 * 1024]);
     } finally {
       rmSync(folder, { recursive: true });

@@ -55,6 +55,9 @@ export interface Dialect {
      * `$.fail` is true.
      */
     readonly enqueue: string;
+    /** Conditions of a destination: whether `$.cents` is more than 10, and one that fails when it is evaluated. */
+    readonly isLarge: string;
+    readonly failingCondition: string;
     /** Has a problem on line 1 and another one on line 3. */
     readonly unusable: string;
   };

@@ -66,6 +66,8 @@ const turned = (state: "open" | "paused"): Job =>
 
 /** When messages are written, and when not. */
 export function createOutboxTests(name: string, harness: EngineHarness): void {
+  const { sql } = harness.dialect;
+
   describe(`${name}: messages`, () => {
     test("are written once for each destination, whether deliveries repeat or race", async () => {
       await using it = await openEngine(harness);
@@ -99,7 +101,7 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
     test("are chosen by type and by where", async () => {
       await using it = await openEngine(harness);
       const source = sending(
-        to("large", ":payload ->> '$.cents' > 10"),
+        to("large", sql.isLarge),
         to("others", undefined, "other"),
         to("never", "null"),
         to("named", ":event_id = 'a' and :type = 'credit' and :source = 'shop' and :received_at = 1000"),
@@ -244,7 +246,7 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
 
     test("a where that fails makes the event a failure, and its batch-mates are applied", async () => {
       await using it = await openEngine(harness);
-      const source = sending(to("app", "json_extract('{' || :type, '$') is null"));
+      const source = sending(to("app", sql.failingCondition));
       const results = await outcomes(it, [deliver("a", { source }), deliver("b")], credit);
       expect(results).toEqual(["failed where_failed", "processed"]);
       const without = await outcomes(it, [deliver("c", { source })]);
@@ -257,7 +259,7 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
   });
 
   describe(`${name}: a where that fails`, () => {
-    const broken = sending(to("app", "json_extract('{' || :type, '$') is null"));
+    const broken = sending(to("app", sql.failingCondition));
 
     test.each([credit, none])(
       "never makes a failure of an event that is recorded (handlers: %j)",
@@ -289,10 +291,10 @@ export function createOutboxTests(name: string, harness: EngineHarness): void {
       expect(new Set((await listed(it)).map(({ id }) => id)).size).toBe(2);
       const reader = await it.engine.reader();
       const bodies = (await listed(it)).map(async ({ row }) => (await reader.message(row))?.enqueued?.body);
-      expect((await Promise.all(bodies)).map((body) => Buffer.from(body ?? []).toString())).toEqual([
-        '{"id":"a","cents":1,"fail":false}',
-        "second",
-      ]);
+      const [payload, second] = (await Promise.all(bodies)).map((body) => Buffer.from(body ?? []).toString());
+      // A database may write JSON in another form.
+      expect(JSON.parse(payload ?? "")).toEqual({ id: "a", cents: 1, fail: false });
+      expect(second).toBe("second");
     });
 
     test("in TypeScript keep their bodies and headers, digit for digit and byte for byte", async () => {

@@ -34,6 +34,8 @@ export const harness: EngineHarness = {
 insert into hookonce_outbox (destination, body) values ('mail', :payload), ('mail', 'second');
 insert into never select null where ${fails};`,
       changeNothing: "update effects set cents = 0 where :event_id is null;",
+      isLarge: ":payload ->> '$.cents' > 10",
+      failingCondition: "json_extract('{' || :type, '$') is null",
       unusable: "drop table effects;\nselect 1;\nselect missing from effects;",
     },
     writeEffect(db, { id, type, source, receivedAt, payload, headers }) {
@@ -53,8 +55,8 @@ function storeAt(path: string): Store {
     location: path,
     async open(told = {}) {
       const store = openStore(
+        path,
         {
-          database: path,
           convertToWal: false,
           rules: [],
           acceptIdChange: false,

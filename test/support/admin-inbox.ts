@@ -25,7 +25,8 @@ export function adminInbox(parts: Partial<AdminInbox> = {}): AdminInbox {
       throw new Error("nothing is saved");
     },
     retention: { payloadsMs: null, maxBytes: null },
-    disk: () => ({ database: "data/hookonce.db", databaseBytes: 0, logBytes: 0, freeBytes: null }),
+    disk: () =>
+      Promise.resolve({ database: "data/hookonce.db", databaseBytes: 0, logBytes: 0, freeBytes: null }),
     onError(error) {
       throw error;
     },

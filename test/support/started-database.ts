@@ -32,9 +32,9 @@ const SILENT: StartLog = { debug: ignore, info: ignore, warn: ignore, error: ign
 function make(migrations: readonly Migration[]): Uint8Array | undefined {
   const folder = temporaryFolder("started");
   const database = join(folder, "hookonce.db");
-  const plan = { database, convertToWal: false, acceptIdChange: false, now: Date.now() };
+  const plan = { convertToWal: false, acceptIdChange: false, now: Date.now() };
   try {
-    openStore({ ...plan, rules: [], migrations }, SILENT).close();
+    openStore(database, { ...plan, rules: [], migrations }, SILENT).close();
     return new Uint8Array(readFileSync(database));
   } catch {
     return undefined;

@@ -75,7 +75,8 @@ export function Sources({ status, again }: SourcesProps) {
           <div>
             <dt>Database</dt>
             <dd>
-              {disk.database}, {bytesText(disk.database_bytes)} and a log of {bytesText(disk.log_bytes)}
+              {disk.database}, {bytesText(disk.database_bytes)}
+              {disk.log_bytes === null ? null : ` and a log of ${bytesText(disk.log_bytes)}`}
             </dd>
           </div>
           <div>

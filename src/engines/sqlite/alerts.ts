@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { AlertEntry, AlertReader, StoredAlert } from "../alerts.ts";
-import { messageIdOf } from "./message-ids.ts";
+import { messageIdOf } from "../message-ids.ts";
 import type { Outbox } from "./outbox.ts";
 
 /**

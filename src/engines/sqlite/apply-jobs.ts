@@ -1,7 +1,8 @@
 import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
 import { eventRedacted } from "../event-redacted.ts";
-import { SETTLED, type OpenFailure } from "./event-rows.ts";
-import { codeOf, type EventStore } from "./event-store.ts";
+import { SETTLED, type OpenFailure } from "../event-rows.ts";
+import { codeOf } from "../results.ts";
+import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import type { Positions } from "./positions.ts";
@@ -13,7 +14,7 @@ import {
   resultOf,
   unreadable,
   withoutItsHandler,
-} from "./results.ts";
+} from "../results.ts";
 import type { SameBody } from "./same-body.ts";
 import type { SourceStates } from "./source-states.ts";
 
@@ -105,7 +106,8 @@ export function createApplies(
         return { ...said, outcome: "stale" };
       }
       if (isSkipped(job, failure, handler)) return { ...said, ...quarantined(failure, handler) };
-      if (input === undefined || judged === undefined) throw notRunnable(store, known, job);
+      if (input === undefined || judged === undefined)
+        throw notRunnable(store.bodyOf(known.id) !== undefined, job);
       if (store.isRedacted(known.id)) throw eventRedacted(eventId);
       if ("fail" in judged) throw judged.fail;
       const destinations = runs.destinationsOf(source, input);

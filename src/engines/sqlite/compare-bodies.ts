@@ -2,8 +2,8 @@ import type { Headers } from "../../event.ts";
 import { isMultipart } from "../../providers/body/multipart.ts";
 import { isSameButReplaced } from "../../providers/redact.ts";
 import type { Incoming } from "../engine.ts";
-import { ownBytes } from "./event-bytes.ts";
-import type { RecordedEvent } from "./event-rows.ts";
+import { ownBytes } from "../event-bytes.ts";
+import type { RecordedEvent } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 
 /**

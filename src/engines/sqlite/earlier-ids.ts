@@ -1,8 +1,8 @@
 import type { Database } from "bun:sqlite";
 import type { Headers } from "../../event.ts";
 import type { Incoming, Policy } from "../engine.ts";
-import { ownBytes } from "./event-bytes.ts";
-import type { RecordedEvent } from "./event-rows.ts";
+import { ownBytes } from "../event-bytes.ts";
+import type { RecordedEvent } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import { hashed } from "../forget.ts";
 import { createHiddenIds, namesOf } from "./hidden-ids.ts";

@@ -1,6 +1,5 @@
-import { HookonceError } from "../../errors.ts";
 import type { Enqueue } from "../engine.ts";
-import { writeJson } from "../payload.ts";
+import { contentOf } from "../enqueued.ts";
 import type { GatedClient } from "./gate.ts";
 
 const INSERT = "insert into hookonce_outbox (destination, body, id, headers) values (?, ?, ?, ?)";
@@ -17,15 +16,4 @@ export function createEnqueue(client: GatedClient): Enqueue {
     const all = Object.fromEntries(hasType ? given : [["content-type", type], ...given]);
     client.run(INSERT, destination, text, id ?? null, JSON.stringify(all));
   };
-}
-
-function contentOf(destination: string, body: unknown): { text: string | Uint8Array; type: string } {
-  if (typeof body === "string") return { text: body, type: "text/plain; charset=utf-8" };
-  if (body instanceof Uint8Array) return { text: body, type: "application/octet-stream" };
-  const json = writeJson(body);
-  if (typeof json === "string") return { text: json, type: "application/json" };
-  throw new HookonceError(
-    "message_invalid",
-    `The message for the destination "${destination}" cannot be sent: its body must be text, bytes or a JSON value.`,
-  );
 }

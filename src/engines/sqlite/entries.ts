@@ -6,8 +6,8 @@ import { recordChange, recordJob } from "./job-entries.ts";
 import { createMessageEntries } from "./message-entries.ts";
 import type { Outbox } from "./outbox.ts";
 import { createRollupSums } from "./rollup-sums.ts";
-import { MINUTE_MS } from "./rollup-writes.ts";
-import type { SettledEvents } from "./settled-events.ts";
+import { MINUTE_MS } from "../rollup-counts.ts";
+import type { SettledEvents } from "../settled-events.ts";
 import { storeSources } from "./source-rules.ts";
 import type { SourceStates } from "./source-states.ts";
 

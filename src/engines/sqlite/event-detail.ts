@@ -3,7 +3,7 @@ import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Headers, Reply } from "../../event.ts";
 import { hashed } from "../forget.ts";
 import type { EventDetail, KeptDelivery, Reader } from "../reader.ts";
-import { SETTLED } from "./event-rows.ts";
+import { SETTLED } from "../event-rows.ts";
 import { failureColumns } from "./lists.ts";
 import { handlerNow, isOpen, outcomeNow } from "./outcomes.ts";
 import { jobs } from "./ledger-schema.ts";

@@ -1,11 +1,12 @@
 import type { Database } from "bun:sqlite";
-import { HookonceError, messageOf } from "../../errors.ts";
+import { messageOf } from "../../errors.ts";
 import type { Headers, Outcome, Reply } from "../../event.ts";
 import type { EventSource, HandlerInput, Incoming, LoadedHandler } from "../engine.ts";
 import { stackWithPlace } from "../error-place.ts";
+import { codeOf, type Run } from "../results.ts";
 import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
-import { ownBytes, sha256 } from "./event-bytes.ts";
+import { ownBytes, sha256 } from "../event-bytes.ts";
 import {
   openFailure,
   recorded,
@@ -13,21 +14,12 @@ import {
   type OpenFailure,
   type RecordedEvent,
   type StoredBody,
-} from "./event-rows.ts";
+} from "../event-rows.ts";
 
 type SourceName = Pick<EventSource, "name">;
 type OtherOutcome = Exclude<RecordedOutcome, "processed" | "imported">;
 /** Null if none ran. */
 type FailedHandler = (Pick<LoadedHandler, "hash"> & { readonly file: string | null }) | null;
-
-/** What a handler's run changed and returned. */
-export interface Run {
-  readonly handler: string | null;
-  readonly handlerHash: string | null;
-  readonly rowsChanged: number;
-  readonly durationUs: number;
-  readonly reply: Reply | null;
-}
 
 /** How many of an event's first deliveries are kept, and how many of its latest. */
 const KEPT = 10;
@@ -339,10 +331,6 @@ export function createEventStore(db: Database) {
       if (hasOpenFailures()) sql.settleFailure.run(source.name, eventId, at);
     },
   };
-}
-
-export function codeOf(error: unknown): string {
-  return error instanceof HookonceError ? error.code : "handler_error";
 }
 
 function replyJson(reply: Reply | null): string | null {

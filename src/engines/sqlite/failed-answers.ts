@@ -2,7 +2,8 @@ import type { Database } from "bun:sqlite";
 import type { EventSource, Incoming, Policy, Result } from "../engine.ts";
 import type { Applies } from "./apply-jobs.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
-import { codeOf, type EventStore } from "./event-store.ts";
+import { codeOf } from "../results.ts";
+import type { EventStore } from "./event-store.ts";
 import type { SameBody } from "./same-body.ts";
 
 /** Deliveries of events that have failed, inside the open transaction. */

@@ -12,15 +12,15 @@ import {
   type TextPlace,
 } from "../forget.ts";
 import { NO_BODY } from "./body-ids.ts";
-import { recorded, SETTLED, type OpenFailure, type RecordedEvent } from "./event-rows.ts";
+import { recorded, SETTLED, type OpenFailure, type RecordedEvent } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HiddenIds } from "./hidden-ids.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { noteEvent } from "./message-entries.ts";
 import { createNeededBodies, eventsOf } from "./needed-bodies.ts";
-import { nothing } from "./results.ts";
+import { nothing } from "../results.ts";
 import { createBodyRewriting } from "./rewrite-bodies.ts";
-import type { SettledEvents } from "./settled-events.ts";
+import type { SettledEvents } from "../settled-events.ts";
 
 type Step<Kind> = Extract<ForgetStep, { readonly forget: Kind }>;
 

@@ -7,12 +7,15 @@ import {
   type RunNote,
 } from "../engine.ts";
 import { takeOutput } from "../handler-output.ts";
-import type { Marker, Run as Marked } from "../marker.ts";
-import type { Run } from "./event-store.ts";
+import { markOf } from "../marked-run.ts";
+import type { Marker } from "../marker.ts";
+import type { Run } from "../results.ts";
 import type { HandlerRun, SqliteHandler } from "./handler.ts";
-import { quarantineError, type InterruptedRuns } from "./interrupted-runs.ts";
-import type { Outbox, Sending } from "./outbox.ts";
-import { nothing } from "./results.ts";
+import { quarantineError } from "../quarantine.ts";
+import type { InterruptedRuns } from "./interrupted-runs.ts";
+import type { Sending } from "../enqueued.ts";
+import type { Outbox } from "./outbox.ts";
+import { nothing } from "../results.ts";
 
 /** How an event is run. */
 export interface HowToRun extends Sending {
@@ -115,18 +118,5 @@ export function createHandlerRuns(
       if (taken.length > 0) notes = [];
       return taken;
     },
-  };
-}
-
-function markOf(handler: LoadedHandler, input: HandlerInput, element: boolean): Marked {
-  return {
-    source: input.source,
-    eventId: input.id,
-    type: input.type,
-    handler: handler.file,
-    handlerHash: handler.hash,
-    receivedAt: input.receivedAt,
-    headersJson: input.headersJson,
-    body: element ? (input.payloadJson ?? "") : input.body,
   };
 }

@@ -1,9 +1,9 @@
 import type { Incoming, LoadedHandler, Result } from "../engine.ts";
-import type { RecordedEvent } from "./event-rows.ts";
-import { ownBytes } from "./event-bytes.ts";
+import type { RecordedEvent } from "../event-rows.ts";
+import { ownBytes } from "../event-bytes.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FailedAnswers } from "./failed-answers.ts";
-import { nothing, resultOf } from "./results.ts";
+import { nothing, resultOf } from "../results.ts";
 import type { SameBody } from "./same-body.ts";
 
 /** Deliveries of owed events of a paused source, in the open transaction. They are answered 200 and run nothing. */

@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import type { EventSource } from "../engine.ts";
 import type { RecordedFailure } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
-import { recorded, type RecordedEvent } from "./event-rows.ts";
+import { recorded, type RecordedEvent } from "../event-rows.ts";
 
 type SourceName = Pick<EventSource, "name">;
 

@@ -1,10 +1,10 @@
 import type { Database } from "bun:sqlite";
 import { MAX_SETTLED, type EventSource, type Imported, type ImportedEvent } from "../engine.ts";
-import { SETTLED } from "./event-rows.ts";
+import { SETTLED } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
-import { nothing } from "./results.ts";
-import type { SettledEvents } from "./settled-events.ts";
+import { nothing } from "../results.ts";
+import type { SettledEvents } from "../settled-events.ts";
 import { hashed } from "../forget.ts";
 import type { HiddenIds } from "./hidden-ids.ts";
 

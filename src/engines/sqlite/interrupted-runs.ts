@@ -1,9 +1,10 @@
 import type { Database } from "bun:sqlite";
-import { HookonceError } from "../../errors.ts";
+import type { HookonceError } from "../../errors.ts";
 import type { EventSource } from "../engine.ts";
 import type { QuarantineCode } from "../reader.ts";
 import type { Left, MarkedRun } from "../marker.ts";
-import { WATCH_LIMITS } from "../watchdog.ts";
+import type { Recovered } from "../recovered-runs.ts";
+import { died, timeout } from "../quarantine.ts";
 import { createEventStore } from "./event-store.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 import { atomically } from "./transaction.ts";
@@ -57,13 +58,6 @@ export function createInterruptedRuns(db: Database): InterruptedRuns {
       if (row !== undefined && row[0] === null) countUnexplained(db);
     },
   };
-}
-
-/** What a start has made of a run during which the process ended. */
-export interface Recovered {
-  readonly run: MarkedRun;
-  /** Null: nobody is blamed yet, and the event runs again, alone. */
-  readonly code: QuarantineCode | null;
 }
 
 /**
@@ -165,30 +159,4 @@ function unexplained(db: Database): number {
 
 function countUnexplained(db: Database): void {
   writeMeta(db, UNEXPLAINED, String(unexplained(db) + 1));
-}
-
-type Named = Pick<MarkedRun, "handler" | "eventId">;
-
-export function quarantineError(code: QuarantineCode, run: Named): HookonceError {
-  return code === "handler_timeout" ? timeout(run) : died(run);
-}
-
-function timeout({ handler, eventId }: Named): HookonceError {
-  const seconds = (WATCH_LIMITS.limit * WATCH_LIMITS.tickMs) / 1000;
-  return new HookonceError(
-    "handler_timeout",
-    `${handler} did not return within ${seconds} s for this event, so hookonce killed itself. ${remedy(eventId)}`,
-  );
-}
-
-function died({ handler, eventId }: Named, ends?: number): HookonceError {
-  const times = ends === undefined ? "again" : `${ends} times`;
-  return new HookonceError(
-    "handler_died",
-    `The process ended ${times} while ${handler} ran for this event. ${remedy(eventId)}`,
-  );
-}
-
-function remedy(eventId: string): string {
-  return `The event is skipped until the handler is changed, or until you run: hookonce apply ${eventId}`;
 }

@@ -2,8 +2,8 @@ import type { Database } from "bun:sqlite";
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Handlers, Incoming, Job, JobResult, Policy, Result, RunNote } from "../engine.ts";
 import { sourcePaused, type PausedByItself } from "../source-states.ts";
-import { withReceipt, type RecordedEvent } from "./event-rows.ts";
-import { ownBytes } from "./event-bytes.ts";
+import { withReceipt, type RecordedEvent } from "../event-rows.ts";
+import { ownBytes } from "../event-bytes.ts";
 import type { EventStore } from "./event-store.ts";
 import { createFailedAnswers } from "./failed-answers.ts";
 import { createHeldDeliveries } from "./held-deliveries.ts";
@@ -17,10 +17,10 @@ import { createOtherJobs } from "./other-jobs.ts";
 import { createNewEvents } from "./new-events.ts";
 import type { Outbox } from "./outbox.ts";
 import { createPositions } from "./positions.ts";
-import { NOT_SENT_ON, nothing, quarantined, resultOf, withoutItsHandler } from "./results.ts";
+import { NOT_SENT_ON, nothing, quarantined, resultOf, withoutItsHandler } from "../results.ts";
 import { createResumes } from "./resume-jobs.ts";
 import { nothingRedacted, type Redactions } from "./redactions.ts";
-import { createSettledEvents, noting } from "./settled-events.ts";
+import { createNotingStore } from "./noting.ts";
 import { createComparison } from "./compare-bodies.ts";
 import { createSameBody } from "./same-body.ts";
 import { createSourceStates } from "./source-states.ts";
@@ -60,8 +60,7 @@ export function createJobs(
   redactions: Redactions = nothingRedacted,
   states = createSourceStates(db, policy),
 ): Jobs {
-  const settled = createSettledEvents();
-  const store = noting(plainStore, settled);
+  const { store, settled } = createNotingStore(plainStore);
   const isUnchanged = createComparison(store);
   const eras = createEras(db);
   const underItsId = createEarlierIds(db, store, policy, redactions);

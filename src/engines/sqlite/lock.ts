@@ -26,12 +26,17 @@ import { isDamage, refusalOf, troubleOf } from "./sqlite-error.ts";
  * @throws HookonceError `database_in_use`, `shutting_down`, `disk_full`, `database_unusable`,
  *   `database_missing`
  */
-export async function lockDatabase(databasePath: string, options: LockOptions = {}): Promise<ServeLock> {
+export async function lockDatabase(
+  databasePath: string,
+  options: LockOptions = {},
+  about: Locked = DATABASE,
+): Promise<ServeLock> {
   const database = realPath(databasePath);
   const path = lockFileOf(database);
   const lock = openLockFile(path);
   try {
-    const file = await untilLocked(() => tryLock(lock, database), { database, named: databasePath }, options);
+    const named = { database, named: databasePath };
+    const file = await untilLocked(() => tryLock(lock, database, about), named, options, about);
     held.add(lock);
     rmSync(wantedFileOf(database), { force: true });
     tellHolder(database, options.forCommand === true);
@@ -50,10 +55,24 @@ export async function lockDatabase(databasePath: string, options: LockOptions = 
   }
 }
 
+/** What the file is whose use is locked. */
+export interface Locked {
+  /** Called under the first lock. @throws HookonceError why it must not be made */
+  readonly refuse: (path: string) => void;
+  readonly inUse: (named: string, holder: string) => string;
+}
+
+const DATABASE: Locked = {
+  refuse: refuseLostDatabase,
+  inUse: (named, holder) =>
+    `The database ${named} is in use by another hookonce (${holder}). Stop that process, or set database to another file.`,
+};
+
 async function untilLocked(
   attempt: () => FileLock | undefined,
   { database, named }: { readonly database: string; readonly named: string },
   { onWait, signal, waitMs = 10_000 }: LockOptions,
+  { inUse }: Locked,
 ): Promise<FileLock> {
   const deadline = performance.now() + waitMs;
   for (let told = false; ; told = true) {
@@ -67,10 +86,7 @@ async function untilLocked(
     }
     const holder = holderOf(database);
     if (performance.now() >= deadline) {
-      throw new HookonceError(
-        "database_in_use",
-        `The database ${named} is in use by another hookonce (${holder}). Stop that process, or set database to another file.`,
-      );
+      throw new HookonceError("database_in_use", inUse(named, holder));
     }
     if (!told) {
       onWait?.(holder);
@@ -105,11 +121,11 @@ function openLockFile(path: string): Database {
 }
 
 /** @returns undefined if another process holds one of the two locks */
-function tryLock(lock: Database, database: string): FileLock | undefined {
+function tryLock(lock: Database, database: string, { refuse }: Locked): FileLock | undefined {
   if (!refusing(lock.filename, () => tryBegin(lock))) return undefined;
   try {
-    // Under the first lock, and before the second one makes the file.
-    refuseLostDatabase(database);
+    // Before the second lock makes the file.
+    refuse(database);
     const file = refusing(database, () => lockFile(database));
     if (file === undefined) lock.run("rollback");
     return file;

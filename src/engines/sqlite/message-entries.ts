@@ -5,7 +5,7 @@ import { MESSAGE_FORGOTTEN } from "../forget.ts";
 import type { MessageState } from "../outbox.ts";
 import type { MessageEntry } from "../records.ts";
 import type { Outbox } from "./outbox.ts";
-import type { SettledEvents } from "./settled-events.ts";
+import type { SettledEvents } from "../settled-events.ts";
 
 /** How many attempts of a message are kept. */
 const KEPT_ATTEMPTS = 10;

@@ -1,5 +1,15 @@
 import type { Database } from "bun:sqlite";
-import { HookonceError, messageOf, type ErrorCode, type Problem } from "../../errors.ts";
+import { HookonceError, messageOf, type Problem } from "../../errors.ts";
+import {
+  fileOf,
+  historyOf as historyOfApplied,
+  ownRules,
+  pendingOf,
+  sha256,
+  userRules,
+  type History,
+  type MigrationRules,
+} from "../migration-history.ts";
 import type { Migration } from "../store.ts";
 import { tableExists } from "./open.ts";
 import { ownSchema, ownTablesWrittenBy, temporaryObjects } from "./own-tables.ts";
@@ -7,49 +17,22 @@ import { troubleOf } from "./sqlite-error.ts";
 import { atomically } from "./transaction.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
 
-/** hookonce's own tables and the user's are migrated in the same way. Each set has its own journal table. */
-export interface MigrationSet {
+/** A set of migrations, with its journal table. */
+export interface MigrationSet extends MigrationRules {
   readonly journal: "hookonce_migrations" | "hookonce_user_migrations";
-  readonly migrations: readonly Migration[];
   /** Runs in the transaction of the set's first migration. */
   readonly withFirst?: ((db: Database) => void) | undefined;
   /** Whether the migrations must leave hookonce's own tables unchanged. */
   readonly keepsOwnTables: boolean;
-  /** The error if the database has a migration that is not in the set. */
-  readonly whenUnknown: { code: ErrorCode; message: (name: string) => string };
-  /** The message if an applied migration has another text now. */
-  readonly whenEdited: (migration: Migration) => string;
 }
 
 export function ownSet(migrations: readonly Migration[], withFirst?: (db: Database) => void): MigrationSet {
-  return {
-    journal: "hookonce_migrations",
-    migrations,
-    withFirst,
-    keepsOwnTables: false,
-    whenUnknown: {
-      code: "database_newer",
-      message: (name) =>
-        `The database was made by a newer hookonce (it has ${name}). Run that version, or restore the copy made before it was migrated.`,
-    },
-    whenEdited: ({ name }) =>
-      `The database was made by another build of hookonce (its ${name} is different). Run that build, or restore the copy made before it was migrated.`,
-  };
+  const rules = ownRules(migrations, ", or restore the copy made before it was migrated");
+  return { ...rules, journal: "hookonce_migrations", withFirst, keepsOwnTables: false };
 }
 
 export function userSet(migrations: readonly Migration[]): MigrationSet {
-  return {
-    journal: "hookonce_user_migrations",
-    migrations,
-    keepsOwnTables: true,
-    whenUnknown: {
-      code: "migration_missing",
-      message: (name) =>
-        `migrations/${name} was applied to this database, but the file is missing. Restore it unchanged.`,
-    },
-    whenEdited: (migration) =>
-      `${fileOf(migration)} was changed after it was applied. Restore it and write the change as a new migration.`,
-  };
+  return { ...userRules(migrations), journal: "hookonce_user_migrations", keepsOwnTables: true };
 }
 
 /**
@@ -127,60 +110,20 @@ function statementsOf(migration: Migration): readonly SqlStatement[] {
   return known;
 }
 
-/** How a set of migrations relates to a database. */
-export interface History {
-  /** The migrations that are still to be applied. */
-  readonly pending: readonly Migration[];
-  /**
-   * Why the database cannot be migrated further: `migration_edited`, `migration_out_of_order`, or the set's
-   * code for a migration it does not know.
-   */
-  readonly refusals: readonly HookonceError[];
-}
-
-export function historyOf(
-  db: Database,
-  { journal, migrations, whenUnknown, whenEdited }: MigrationSet,
-): History {
-  const applied = new Map(
-    tableExists(db, journal)
-      ? (db.query(`select name, sha256 from ${journal} order by name`).values() as [string, string][])
-      : [],
-  );
-  const known = new Set(migrations.map(({ name }) => name));
-  const last = [...applied.keys()].at(-1) ?? "";
-  const unknown = [...applied.keys()]
-    .filter((name) => !known.has(name))
-    .map((name) => new HookonceError(whenUnknown.code, whenUnknown.message(name)));
-  const pending = migrations.filter(({ name }) => !applied.has(name));
-  const edited = migrations
-    .filter(({ name, sql }) => applied.has(name) && applied.get(name) !== sha256(sql))
-    .map((migration) => new HookonceError("migration_edited", whenEdited(migration)));
-  const late = pending
-    .filter(({ name }) => name < last)
-    .map(
-      (migration) =>
-        new HookonceError(
-          "migration_out_of_order",
-          `${fileOf(migration)} comes before ${last}, which is already applied. Rename it so that it sorts after that one.`,
-        ),
-    );
-  return { pending, refusals: [...unknown, ...edited, ...late] };
+export function historyOf(db: Database, set: MigrationSet): History {
+  const applied = tableExists(db, set.journal)
+    ? (db.query(`select name, sha256 from ${set.journal} order by name`).values() as [string, string][])
+    : [];
+  return historyOfApplied(new Map(applied), set);
 }
 
 /**
  * Returns the migrations of a set that are still to be applied.
  *
- * @throws HookonceError the first refusal of the {@link History}. If there are several, its problems list all
- * of them.
+ * @throws HookonceError as {@link pendingOf} does
  */
 export function pendingMigrations(db: Database, set: MigrationSet): readonly Migration[] {
-  const { pending, refusals } = historyOf(db, set);
-  const [first] = refusals;
-  if (first === undefined) return pending;
-  throw new HookonceError(first.code, first.message, {
-    problems: refusals.length === 1 ? [] : refusals.map(({ message }) => ({ message })),
-  });
+  return pendingOf(historyOf(db, set));
 }
 
 /**
@@ -292,12 +235,4 @@ function problemOf(migration: Migration, line: number | undefined, error: unknow
     line,
     message: `the migration fails, so none of it is applied: ${messageOf(error)}`,
   };
-}
-
-function fileOf({ file, name }: Migration): string {
-  return file ?? name;
-}
-
-function sha256(text: string): string {
-  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
 }

@@ -1,9 +1,9 @@
 import type { Handlers, Incoming, LoadedHandler, NewEvent, Policy } from "../engine.ts";
 import type { Place } from "../../providers/newest.ts";
-import type { OpenFailure } from "./event-rows.ts";
+import type { OpenFailure } from "../event-rows.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { Positions } from "./positions.ts";
-import { quarantined, withoutItsHandler } from "./results.ts";
+import { quarantined, withoutItsHandler } from "../results.ts";
 import type { SourceStates } from "./source-states.ts";
 
 type Decided =

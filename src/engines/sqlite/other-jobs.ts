@@ -14,7 +14,7 @@ import { eventRedacted } from "../event-redacted.ts";
 import type { ForgetJob, Forgotten } from "../forget.ts";
 import type { Retained, RetentionJob } from "../retention.ts";
 import { createEntries } from "./entries.ts";
-import { SETTLED } from "./event-rows.ts";
+import { SETTLED } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import { createForgetting } from "./forget.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
@@ -24,9 +24,9 @@ import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createMessageChanges } from "./message-entries.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Positions } from "./positions.ts";
-import { notRunnable, nothing, resultOf } from "./results.ts";
+import { notRunnable, nothing, resultOf } from "../results.ts";
 import { createRetention } from "./retention.ts";
-import type { SettledEvents } from "./settled-events.ts";
+import type { SettledEvents } from "../settled-events.ts";
 import type { SourceStates } from "./source-states.ts";
 
 type Replay = Extract<Job, { kind: "replay" }>;
@@ -77,7 +77,7 @@ export function createOtherJobs(
           `There is no handler for the type "${known.type}" in handlers/${source.handlersOf}/.`,
         );
       const input = store.stored(source, known);
-      if (input === undefined) throw notRunnable(store, known, job);
+      if (input === undefined) throw notRunnable(store.bodyOf(known.id) !== undefined, job);
       if (store.isRedacted(known.id)) throw eventRedacted(eventId);
       const place = positions.placeToMoveTo(source, input);
       // The messages of a replay have other ids, or the receiver would take them for the first ones.

@@ -5,17 +5,16 @@ import { hashed } from "../forget.ts";
 import { createConditions } from "./bindings.ts";
 import { enqueues } from "./gate.ts";
 import { createHiddenIds } from "./hidden-ids.ts";
-import { idProblem, messageIdOf } from "./message-ids.ts";
-
-/** What messages are written for. */
-export interface Sending {
-  /** The event's row. */
-  readonly event: number;
-  /** Unix milliseconds. */
-  readonly at: number;
-  /** What makes their ids differ from those of the first run: a replay, or a job that sends again. */
-  readonly run?: string | undefined;
-}
+import {
+  ADOPTED_AT_ONCE,
+  ADOPTED_BYTES,
+  headersOf,
+  JSON_HEADERS,
+  problemOf,
+  type Enqueued,
+  type Sending,
+} from "../enqueued.ts";
+import { idProblem, messageIdOf } from "../message-ids.ts";
 
 /** Writes messages, inside the open transaction. */
 export interface Outbox {
@@ -53,21 +52,6 @@ export interface Outbox {
   sendsAgain(destination: string): void;
   /** Returns the destinations for which messages were written, or are to be sent again, since the last call. */
   takeWritten(): ReadonlySet<string>;
-}
-
-/** How many rows of other processes become messages in one transaction, and how many bytes of bodies. */
-const ADOPTED_AT_ONCE = 64;
-const ADOPTED_BYTES = 1024 * 1024;
-
-interface Enqueued {
-  readonly id: number;
-  readonly destination: string;
-  readonly body: Uint8Array;
-  /** Whether SQLite had it as bytes. */
-  readonly isBytes: boolean;
-  readonly messageId: string | null;
-  /** JSON text. */
-  readonly headers: string | null;
 }
 
 /** @param enqueueProblem why nothing can be enqueued to a destination */
@@ -202,8 +186,6 @@ export function createOutbox(
   };
 }
 
-const JSON_HEADERS = JSON.stringify({ "content-type": "application/json" });
-
 const newId = (): string => messageIdOf([crypto.randomUUID()]);
 
 function enqueuedOf(row: unknown[]): Enqueued {
@@ -216,60 +198,4 @@ function enqueuedOf(row: unknown[]): Enqueued {
     string | null,
   ];
   return { id, destination, body, isBytes: type === "blob", messageId, headers };
-}
-
-/** The largest body that can be enqueued, in bytes. */
-const MAX_BODY = 5 * 1024 * 1024;
-
-/** Why an enqueued row cannot become a message. */
-function problemOf({ destination, messageId, body, headers }: Enqueued): HookonceError | undefined {
-  const invalid = (why: string): HookonceError =>
-    new HookonceError(
-      "message_invalid",
-      `The message for the destination "${destination}" cannot be sent: ${why}.`,
-    );
-  if (body.byteLength > MAX_BODY)
-    return invalid(`its body has ${body.byteLength} bytes, and at most ${MAX_BODY} are allowed`);
-  const id = messageId === null ? undefined : idProblem(messageId);
-  if (id !== undefined) return invalid(id);
-  const header = headers === null ? undefined : headersProblem(headers);
-  return header === undefined ? undefined : invalid(header);
-}
-
-/** The headers to store, as JSON: those that are valid, with the type of the body. */
-function headersOf({ headers, body, isBytes }: Enqueued): string {
-  const given =
-    headers === null || headersProblem(headers) !== undefined
-      ? {}
-      : (JSON.parse(headers) as Record<string, string>);
-  if (Object.keys(given).some((name) => name.toLowerCase() === "content-type")) return JSON.stringify(given);
-  return JSON.stringify({ "content-type": typeOf(body, isBytes), ...given });
-}
-
-function typeOf(body: Uint8Array, isBytes: boolean): string {
-  if (isBytes) return "application/octet-stream";
-  try {
-    JSON.parse(Buffer.from(body).toString());
-    return "application/json";
-  } catch {
-    return "text/plain; charset=utf-8";
-  }
-}
-
-function headersProblem(json: string): string | undefined {
-  const what = 'headers must be a JSON object of texts, as in {"content-type": "text/plain"}';
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    return what;
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return what;
-  if (!Object.values(value).every((one) => typeof one === "string")) return what;
-  try {
-    void new Headers(value as Record<string, string>);
-    return undefined;
-  } catch (error) {
-    return `a header cannot be sent (${messageOf(error)})`;
-  }
 }

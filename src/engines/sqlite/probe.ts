@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import { realpathSync, statSync } from "node:fs";
 import { HookonceError, withCode } from "../../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { NO_COUNTS } from "./rollup-writes.ts";
+import { NO_COUNTS } from "../rollup-counts.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { freeBytes } from "./disk-space.ts";
 import { writeMeta } from "./meta.ts";

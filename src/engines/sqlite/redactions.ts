@@ -3,7 +3,7 @@ import type { Headers } from "../../event.ts";
 import type { EngineOptions, Incoming } from "../engine.ts";
 import type { Marker } from "../marker.ts";
 import type { RecordedOutcome, StoredDelivery } from "../reader.ts";
-import { ownBytes } from "./event-bytes.ts";
+import { ownBytes } from "../event-bytes.ts";
 import { createNeededBodies } from "./needed-bodies.ts";
 import { createBodyRewriting } from "./rewrite-bodies.ts";
 

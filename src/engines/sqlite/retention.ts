@@ -1,14 +1,14 @@
 import type { Database } from "bun:sqlite";
 import { RETENTION_STEP_MS, type Retained, type RetentionJob, type RetentionStep } from "../retention.ts";
 import { LEAVE_BODY } from "./body-ids.ts";
-import { SETTLED, recorded, type RecordedEvent } from "./event-rows.ts";
+import { SETTLED, recorded, type RecordedEvent } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { noteEvent } from "./message-entries.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 import { eventsOf, IS_DONE, IS_UNSENT } from "./needed-bodies.ts";
 import { readPragma } from "./open.ts";
-import type { SettledEvents } from "./settled-events.ts";
+import type { SettledEvents } from "../settled-events.ts";
 import { createStoredBytes, SIZE } from "./stored-bytes.ts";
 
 /** How many unhandled events retention has discarded, and when it did so last. JSON. */

@@ -3,7 +3,7 @@ import type { Headers } from "../../event.ts";
 import type { Redacted } from "../../providers/redact.ts";
 import type { StoredDelivery } from "../reader.ts";
 import { LEAVE_BODY, NEW_BODY_ID, NO_BODY } from "./body-ids.ts";
-import { sha256 } from "./event-bytes.ts";
+import { sha256 } from "../event-bytes.ts";
 import { createNeededBodies, eventsOf } from "./needed-bodies.ts";
 import { createStoredBytes, SIZE } from "./stored-bytes.ts";
 

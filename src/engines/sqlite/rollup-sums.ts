@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { HANDLER_TIMES_US } from "../handler-times.ts";
 import type { Span } from "../rollups.ts";
-import { MINUTE_MS } from "./rollup-writes.ts";
+import { MINUTE_MS } from "../rollup-counts.ts";
 
 const HOUR_MS = 60 * MINUTE_MS;
 

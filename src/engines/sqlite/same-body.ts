@@ -1,8 +1,8 @@
 import type { Database } from "bun:sqlite";
 import type { EventSource, Incoming } from "../engine.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
-import { recorded, type RecordedEvent } from "./event-rows.ts";
-import { ownBytes, sha256 } from "./event-bytes.ts";
+import { recorded, type RecordedEvent } from "../event-rows.ts";
+import { ownBytes, sha256 } from "../event-bytes.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 

@@ -1,17 +1,9 @@
 import type { Database } from "bun:sqlite";
-import { HookonceError, type Problem } from "../../errors.ts";
+import { changesOf, refuseRuleChanges, type ReconcileOptions } from "../rule-changes.ts";
 import type { SourceRule } from "../store.ts";
 import { tableExists } from "./open.ts";
 import type { sources } from "./schema.ts";
 import { atomically } from "./transaction.ts";
-
-export interface ReconcileOptions {
-  /** Unix milliseconds. */
-  readonly now: number;
-  readonly acceptIdChange: boolean;
-  /** Sources that may be gone although their events are stored. Only a reload has such a list. */
-  readonly dropped?: readonly string[] | undefined;
-}
 
 /**
  * Compares the configured sources with the stored ones, and then stores them. If a source is renamed or its
@@ -58,40 +50,11 @@ export function storeSources(
 export function refuseChanges(
   connection: Database,
   rules: readonly SourceRule[],
-  { now, acceptIdChange, dropped }: ReconcileOptions,
+  options: ReconcileOptions,
 ): void {
-  if (acceptIdChange || !tableExists(connection, "hookonce_sources")) return;
-  const problems: Problem[] = [];
-  for (const stored of storedRules(connection)) {
-    const rule =
-      rules.find(({ renamedFrom }) => renamedFrom === stored.name) ??
-      rules.find(({ name }) => name === stored.name);
-    if (rule?.eventIdRule === stored.eventIdRule) continue;
-    if (rule?.earlierRules.includes(stored.eventIdRule) === true) continue;
-    // A source that is gone matters only while its events may be retried. A changed rule always matters: no
-    // recorded event of the source would be recognized again.
-    const since = rule === undefined ? now - stored.retryWindowMs : 0;
-    const mayBeGone = stored.retryWindowMs === 0 || dropped?.includes(stored.name) === true;
-    if (rule === undefined && mayBeGone) continue;
-    if (!hasEvents(connection, stored.name, since)) continue;
-    problems.push({
-      message:
-        rule === undefined
-          ? `source "${stored.name}" is gone from the config, but its provider may still retry its events. ${remedyFor(stored.name, dropped !== undefined)}`
-          : `source "${rule.name}": the event id now comes from ${rule.eventIdRule} instead of ${stored.eventIdRule}. Retries of recorded events would be applied again: restore event_id, or accept this by starting once with --accept-id-change.`,
-    });
-  }
-  if (problems.length > 0) {
-    throw new HookonceError("event_id_rule_changed", "The config no longer matches the recorded events.", {
-      problems,
-    });
-  }
-}
-
-function remedyFor(name: string, isReload: boolean): string {
-  return isReload
-    ? `If you removed it, run hookonce reload --drop-source ${name}. If you renamed it, restart hookonce serve with renamed_from = "${name}" under its new name.`
-    : `If you renamed it, add renamed_from = "${name}" under its new name; if you removed it, start once with --accept-id-change.`;
+  if (options.acceptIdChange || !tableExists(connection, "hookonce_sources")) return;
+  const changes = changesOf(storedRules(connection), rules, options);
+  refuseRuleChanges(changes.filter(({ source, since }) => hasEvents(connection, source, since)));
 }
 
 function storedRules(connection: Database): (typeof sources.$inferSelect)[] {

@@ -21,6 +21,7 @@ import { repeatMark, writeNewMark } from "./log-mark.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 import { migrate, ownSet, pendingMigrations, userSet, type MigrationSet } from "./migrations.ts";
 import { moveLog } from "./move-log.ts";
+import { whyMoved } from "./moved-mark.ts";
 import { openDatabase, tableExists, withoutSyncs, type OpenOptions } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
 import { refuseDamagedTables } from "./probe.ts";
@@ -37,22 +38,32 @@ import { refusingStart } from "./sqlite-error.ts";
  * Does what a start would do, on a copy of the schema in memory. The real database is only read.
  *
  * @param durations whether to read how long handlers took, which takes longer than everything else here
- * @throws HookonceError `database_unusable`, `database_missing`
+ * @throws HookonceError `database_unusable`, `database_missing`, `inbox_moved`
  */
-export function rehearseStart(plan: StartPlan, { durations }: { readonly durations: boolean }): Rehearsed {
+export function rehearseStart(
+  database: string,
+  plan: StartPlan,
+  { durations }: { readonly durations: boolean },
+): Rehearsed {
   const problems: Problem[] = [];
   const changedRules: Problem[] = [];
-  const rehearsal = rehearse(plan.database, {
+  let moved: HookonceError | undefined;
+  const rehearsal = rehearse(database, {
     durations,
     look: (real) => {
+      moved = whyMoved(real, database);
       const { rules } = plan;
       if (rules !== null) collect(changedRules, () => refuseChanges(real, rules, plan));
     },
   });
   const { connection, journalMode, served } = rehearsal;
+  if (moved !== undefined) {
+    connection.close(true);
+    throw moved;
+  }
   if (journalMode !== null && journalMode !== "wal" && !served && !plan.convertToWal) {
     problems.push({
-      message: `The database ${plan.database} is in ${journalMode} mode, and hookonce needs WAL mode. To let it convert the database, set convert_to_wal = true.`,
+      message: `The database ${database} is in ${journalMode} mode, and hookonce needs WAL mode. To let it convert the database, set convert_to_wal = true.`,
     });
   }
   collect(problems, () => migrate(connection, ownSet(ownMigrations), plan.now));
@@ -121,12 +132,13 @@ function isReadable(database: string): boolean {
  * @throws HookonceError with the code and every problem that prevents a start
  */
 export function openStore(
+  database: string,
   plan: StartPlan & { readonly rules: readonly SourceRule[] },
   log: StartLog,
   /** Only tests and measurements pass these. */
   options: Pick<OpenOptions, "synchronous"> = {},
 ): OpenStore {
-  const { convertToWal, database } = plan;
+  const { convertToWal } = plan;
   const foreignLog = refusingStart(database, () => setForeignLogAside(database, plan.now));
   if (foreignLog !== undefined) {
     log.warn(
@@ -137,16 +149,18 @@ export function openStore(
   const { connection, created, restored } = openDatabase(database, { convertToWal, ...options });
   if (restored) log.info({ database }, "put a copy of the database into WAL mode");
   try {
-    refusingStart(plan.database, () => {
+    refusingStart(database, () => {
       // An application may be writing to its database now. A start waits for it, but a delivery never does.
       connection.run("pragma busy_timeout = 5000");
+      const moved = whyMoved(connection, database);
+      if (moved !== undefined) throw moved;
       refuseChanges(connection, plan.rules, plan);
-      migrateAll(connection, created, plan, log);
+      migrateAll(connection, database, { ...plan, created }, log);
       reconcileSources(connection, plan.rules, plan);
-      recover(connection, plan, log);
+      recover(connection, database, plan, log);
       refuseDamagedTables(connection, plan.now);
       secure(connection);
-      tellServed(realpathSync(plan.database));
+      tellServed(realpathSync(database));
       connection.run("pragma busy_timeout = 0");
     });
   } catch (error) {
@@ -171,7 +185,8 @@ function secure(connection: Database): void {
 /** A run that has hung or ended the process is a failure of its source, which may be paused for it. */
 function recover(
   connection: Database,
-  { database, rules, now }: StartPlan & { readonly rules: readonly SourceRule[] },
+  database: string,
+  { rules, now }: StartPlan & { readonly rules: readonly SourceRule[] },
   log: StartLog,
 ): void {
   const states = createSourceStates(connection, { countsForHold: () => true });
@@ -203,14 +218,20 @@ function logRecovered(recovered: readonly Recovered[], log: StartLog): void {
   }
 }
 
-function migrateAll(connection: Database, created: boolean, plan: StartPlan, log: StartLog): void {
+function migrateAll(
+  connection: Database,
+  database: string,
+  plan: StartPlan & { readonly created: boolean },
+  log: StartLog,
+): void {
+  const { created } = plan;
   const own = ownSet(ownMigrations, created ? (db) => writeMeta(db, "created_by", "hookonce") : undefined);
   const user = userSet(plan.migrations);
   const first = firstPending(connection, own, user);
   const copy =
     created || first === undefined
       ? undefined
-      : copyBeforeMigration(connection, plan.database, first.name, plan.now);
+      : copyBeforeMigration(connection, database, first.name, plan.now);
   const migrateBoth = (): void => {
     for (const { name } of migrate(connection, own, plan.now))
       log.debug({ migration: name }, "migrated hookonce's own tables");

@@ -27,8 +27,11 @@ const MAX_COPIED = 2 * 1024 ** 3;
  * Opens a database to try handlers on. Nothing closes it: closing the last connection would move the log into
  * the real database, and a check changes nothing.
  */
-export function openTrial(options: TrialOptions): Trial | "copy" | { readonly why: string } {
-  const { place, database } = options;
+export function openTrial(
+  database: string,
+  options: TrialOptions,
+): Trial | "copy" | { readonly why: string } {
+  const { place } = options;
   let connection: Database;
   if (place === "new") {
     connection = new Database(":memory:", { strict: true });
@@ -37,7 +40,7 @@ export function openTrial(options: TrialOptions): Trial | "copy" | { readonly wh
     connection.run("pragma wal_autocheckpoint = 0");
     if (!isReady(connection, options)) return "copy";
   } else {
-    const why = whyNotCopied(options);
+    const why = whyNotCopied(database, options);
     if (why !== undefined) return { why };
     const real = new Database(database, { readonly: true, strict: true });
     real.run("pragma busy_timeout = 5000");
@@ -202,7 +205,7 @@ function isReady(real: Database, { migrations }: TrialOptions): boolean {
   }
 }
 
-function whyNotCopied({ database, copy }: TrialOptions): string | undefined {
+function whyNotCopied(database: string, { copy }: TrialOptions): string | undefined {
   const size = statSync(database).size + (statSync(`${database}-wal`, { throwIfNoEntry: false })?.size ?? 0);
   const mib = Math.ceil(size / 1024 ** 2);
   if (size > MAX_COPIED) return `the database has ${mib} MiB, and they need a copy of it`;

@@ -3,13 +3,11 @@ import { DrizzleError } from "drizzle-orm";
 import { $ZodError } from "zod/v4/core";
 import { zodInWords } from "../../config/zod-words.ts";
 import { HookonceError } from "../../errors.ts";
-import type { EventFile, Headers } from "../../event.ts";
-import { filesOf } from "../../providers/body/payload.ts";
 import type { HandlerCode } from "../engine.ts";
 import { notePlace } from "../error-place.ts";
+import { handlerEvent } from "../handler-event.ts";
 import { collectingOutput } from "../handler-output.ts";
 import { moduleThrows } from "../late-error.ts";
-import { parsePayload } from "../payload.ts";
 import { alwaysFails, refusePromise, refuseValue } from "../returned.ts";
 import { createEnqueue } from "./enqueue.ts";
 import type { OpenGate } from "./gate.ts";
@@ -31,33 +29,12 @@ export function loadTsHandler(
     hash,
     language: "ts",
     alwaysFails: never?.message,
-    run({ id, type, source, receivedAt, payloadJson, headersJson, body }) {
+    run(input) {
       if (never !== undefined) throw never;
       const gate = openGate((error) => onLateError(file, error));
       let returned: unknown;
       try {
-        const headers = JSON.parse(headersJson) as Headers;
-        let payload: { readonly value: unknown } | undefined;
-        let files: EventFile[] | undefined;
-        const event = {
-          id,
-          type,
-          source,
-          receivedAt,
-          headers,
-          // Parsed when it is first read: 20 MiB take a second at worst.
-          get payload() {
-            payload ??= { value: payloadJson === null ? null : parsePayload(payloadJson) };
-            return payload.value;
-          },
-          get files() {
-            return (files ??= filesOf({ headers, body }));
-          },
-          // Each read returns a copy, because the original bytes are stored after the handler has run.
-          get body() {
-            return body.slice();
-          },
-        };
+        const event = handlerEvent(input);
         const db = createHandlerDatabase(gate.client);
         const enqueue = createEnqueue(gate.client);
         returned = collectingOutput(() => run({ event, db, enqueue }));

@@ -75,7 +75,7 @@ export interface AdminInbox {
    */
   readonly saveFixture: (source: string, type: string, json: string) => string;
   readonly retention: Retention;
-  readonly disk: () => DiskUse & { readonly database: string };
+  readonly disk: () => Promise<DiskUse & { readonly database: string }>;
   /** Called with an error that is answered as `internal`, because its message may reveal too much. */
   readonly onError: (error: unknown) => void;
   /** Null if no `serve` is running. */

@@ -21,16 +21,16 @@ const CAP = 20_000;
 export async function familiesOf(inbox: AdminInbox, measured: Measured): Promise<readonly Family[]> {
   const sources = inbox.described().map(({ name }) => name);
   return [
-    ...inboxFamilies(inbox, measured),
+    ...(await inboxFamilies(inbox, measured)),
     ...countedFamilies(sources, measured.counters),
     ...(await sourceFamilies(inbox, sources)),
     ...(await destinationFamilies(inbox, measured.counters)),
   ];
 }
 
-function inboxFamilies(inbox: AdminInbox, { depth }: Measured): Family[] {
+async function inboxFamilies(inbox: AdminInbox, { depth }: Measured): Promise<Family[]> {
   const { serving } = inbox;
-  const { databaseBytes, logBytes, freeBytes } = inbox.disk();
+  const { databaseBytes, logBytes, freeBytes } = await inbox.disk();
   const { deliveries, jobs } = depth();
   return [
     gauge("build_info", "1, labeled with the version of hookonce.", [
@@ -46,7 +46,7 @@ function inboxFamilies(inbox: AdminInbox, { depth }: Measured): Family[] {
       { labels: { work: "jobs" }, value: jobs },
     ]),
     gauge("database_size_bytes", "Size of the database file.", [sample(databaseBytes)]),
-    gauge("wal_size_bytes", "Size of the write-ahead log.", [sample(logBytes)]),
+    gauge("wal_size_bytes", "Size of the write-ahead log.", logBytes === null ? [] : [sample(logBytes)]),
     gauge(
       "disk_free_bytes",
       "Free space on the database's disk.",

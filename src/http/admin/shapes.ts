@@ -256,9 +256,9 @@ export interface ServingJson {
 export interface DiskJson {
   readonly database: string;
   readonly database_bytes: number;
-  /** The write-ahead log. */
-  readonly log_bytes: number;
-  /** Free on the disk of the database; null if the system does not say. */
+  /** The write-ahead log; null if it is the database server's. */
+  readonly log_bytes: number | null;
+  /** Free on the disk of the database; null if the system does not say, or if it is the server's. */
   readonly free_bytes: number | null;
 }
 

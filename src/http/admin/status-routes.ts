@@ -95,7 +95,7 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
   const matchOf = new Map(matches.map(({ source, secret, at }) => [JSON.stringify([source, secret]), at]));
   const { eventTypes } = await import("../../providers/event-types.ts");
   const described = inbox.described();
-  const disk = inbox.disk();
+  const disk = await inbox.disk();
   const { found } = await conditionsOf({
     reader,
     sources: described.map(({ name }) => name),
@@ -160,7 +160,7 @@ function diskJson({
   databaseBytes,
   logBytes,
   freeBytes,
-}: ReturnType<AdminInbox["disk"]>): DiskJson {
+}: Awaited<ReturnType<AdminInbox["disk"]>>): DiskJson {
   return { database, database_bytes: databaseBytes, log_bytes: logBytes, free_bytes: freeBytes };
 }
 

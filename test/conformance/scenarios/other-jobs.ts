@@ -147,7 +147,7 @@ export const otherJobs: readonly Scenario[] = [
           apply("b"),
           deliver("c"),
           ...["a", "b", "c"].map((id) => replay(id, { ordered: { event: 1, change: 0 } })),
-          ...["a", "b", "c"].map((id) => replay(id, { job: "job 2", ordered: { event: 3, change: 2 } })),
+          ...["a", "b", "c"].map((id) => replay(id, { job: "job 2", ordered: { event: 9, change: 2 } })),
         ],
       },
     ],

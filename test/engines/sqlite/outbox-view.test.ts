@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { createMessageChanges } from "../../../src/engines/sqlite/message-entries.ts";
 import { createOutbox } from "../../../src/engines/sqlite/outbox.ts";
 import { openReader } from "../../../src/engines/sqlite/reader.ts";
-import { createSettledEvents } from "../../../src/engines/sqlite/settled-events.ts";
+import { createSettledEvents } from "../../../src/engines/settled-events.ts";
 import { HookonceError } from "../../../src/errors.ts";
 import { testInbox, type TestInbox } from "../../support/test-inbox.ts";
 

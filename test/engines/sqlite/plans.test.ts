@@ -11,7 +11,7 @@ import { ownMigrations } from "../../../src/engines/sqlite/own-migrations.ts";
 import { createEventStore } from "../../../src/engines/sqlite/event-store.ts";
 import { createInterruptedRuns } from "../../../src/engines/sqlite/interrupted-runs.ts";
 import { createRetention } from "../../../src/engines/sqlite/retention.ts";
-import { createSettledEvents } from "../../../src/engines/sqlite/settled-events.ts";
+import { createSettledEvents } from "../../../src/engines/settled-events.ts";
 import { openReader } from "../../../src/engines/sqlite/reader.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 

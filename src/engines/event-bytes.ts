@@ -1,4 +1,4 @@
-import type { Incoming } from "../engine.ts";
+import type { Incoming } from "./engine.ts";
 
 /** Returns the bytes that belong to this event alone. In a batch, that is the event's element. */
 export function ownBytes({ input, batch }: Pick<Incoming, "input" | "batch">): Uint8Array {

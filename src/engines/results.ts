@@ -1,9 +1,18 @@
-import { HookonceError } from "../../errors.ts";
-import type { EventSource, LoadedHandler } from "../engine.ts";
-import type { QuarantineCode } from "../reader.ts";
-import { payloadRemoved } from "../retention.ts";
-import type { OpenFailure, RecordedEvent } from "./event-rows.ts";
-import type { EventStore, Run } from "./event-store.ts";
+import { HookonceError } from "../errors.ts";
+import type { EventSource, LoadedHandler } from "./engine.ts";
+import type { QuarantineCode } from "./reader.ts";
+import { payloadRemoved } from "./retention.ts";
+import type { Reply } from "../event.ts";
+import type { OpenFailure } from "./event-rows.ts";
+
+/** What a handler's run changed and returned. */
+export interface Run {
+  readonly handler: string | null;
+  readonly handlerHash: string | null;
+  readonly rowsChanged: number;
+  readonly durationUs: number;
+  readonly reply: Reply | null;
+}
 
 /** An event that no handler ran for. */
 export const nothing: Run = { handler: null, handlerHash: null, rowsChanged: 0, durationUs: 0, reply: null };
@@ -28,13 +37,13 @@ export function unreadable({
   );
 }
 
-/** Why a stored event cannot be run. */
-export function notRunnable(
-  store: Pick<EventStore, "bodyOf">,
-  known: Pick<RecordedEvent, "id">,
-  job: Parameters<typeof unreadable>[0],
-): HookonceError {
-  return store.bodyOf(known.id) === undefined ? payloadRemoved(job.eventId) : unreadable(job);
+/**
+ * Why a stored event cannot be run.
+ *
+ * @param hasBody whether its body is stored
+ */
+export function notRunnable(hasBody: boolean, job: Parameters<typeof unreadable>[0]): HookonceError {
+  return hasBody ? unreadable(job) : payloadRemoved(job.eventId);
 }
 
 /** Nothing has run. The failure stays as it is. */
@@ -68,4 +77,9 @@ export function handlerGone(which: string): HookonceError {
     "no_handler",
     `The handler ${which} is gone. Put it back or write another one for its type, or discard the event. If a destination takes the event, hookonce apply ID sends it on without a handler.`,
   );
+}
+
+/** The code under which an error of a run is recorded. */
+export function codeOf(error: unknown): string {
+  return error instanceof HookonceError ? error.code : "handler_error";
 }

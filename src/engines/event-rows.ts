@@ -1,5 +1,5 @@
-import type { HandlerInput } from "../engine.ts";
-import type { RecordedOutcome } from "../reader.ts";
+import type { HandlerInput } from "./engine.ts";
+import type { RecordedOutcome } from "./reader.ts";
 
 /** What the statements of delivery-statements.ts return, by name. */
 
@@ -117,7 +117,7 @@ export function openFailure(row: unknown[] | undefined): OpenFailure | undefined
     lastAt,
     headersJson,
     body,
-    element: element === 1,
+    element: Boolean(element),
     retries,
     nextAt,
     failedAnswers,

@@ -1,0 +1,91 @@
+import type { PostgresTarget } from "../../config/postgres.ts";
+import { HookonceError } from "../../errors.ts";
+import { pendingOf } from "../migration-history.ts";
+import type { ClosableReader, OpenStore, SourceRule, StartLog, StartPlan } from "../store.ts";
+import { readLeft } from "../marker.ts";
+import { logRecovered } from "../recovered-runs.ts";
+import { recoverRuns } from "./interrupted-runs.ts";
+import { lock } from "./locks.ts";
+import { historyOf, ownSet } from "./migrations.ts";
+import { createPool } from "./pool.ts";
+import { createPostgresEngine } from "./postgres-engine.ts";
+import { createProbe } from "./probe.ts";
+import { createReader } from "./reader.ts";
+import { createServer } from "./server.ts";
+import { rowsOf } from "./sql.ts";
+import { duringStart } from "./start-lock.ts";
+import { prepareDatabase } from "./start.ts";
+import { writeOwn } from "./transaction.ts";
+import { openTx } from "./tx.ts";
+
+/** While one batch is on its way to the disk, the next one is written. */
+const LANES = 2;
+
+/** A long search must not hold up the sending of messages. */
+const READERS = 3;
+
+/**
+ * Opens the database and migrates it.
+ *
+ * @throws HookonceError with the code and every problem that prevents a start
+ */
+export async function openStore(
+  target: PostgresTarget,
+  plan: StartPlan & { readonly rules: readonly SourceRule[] },
+  log: StartLog,
+): Promise<OpenStore> {
+  const server = createServer(target);
+  await prepareDatabase(server, plan, log);
+  await duringStart(
+    server,
+    () => {},
+    async (wire) => {
+      // It may write failures, whose position is that of the last event.
+      await rowsOf(wire, lock("baton"));
+      await writeOwn(wire);
+      const tx = openTx(wire);
+      logRecovered(await recoverRuns(tx, readLeft(target.beside)), log);
+      await tx.settled();
+    },
+  );
+  return {
+    engine(options) {
+      const lanes = createPool(server, LANES);
+      const reads = createPool(server, READERS);
+      const reader = createReader(reads);
+      return createPostgresEngine({
+        ...options,
+        beside: target.beside,
+        pool: lanes,
+        reader: () => Promise.resolve(reader),
+        probe: createProbe(lanes),
+        close: () => reads.close(),
+      });
+    },
+    // Nothing is open.
+    close() {},
+  };
+}
+
+/**
+ * Opens the database only to read it, while nodes may be serving it.
+ *
+ * @returns undefined if hookonce has never started on it
+ * @throws HookonceError `database_older` if a start would change hookonce's own tables first
+ */
+export async function openForReading(target: PostgresTarget): Promise<ClosableReader | undefined> {
+  const server = createServer(target);
+  const wire = await server.connect();
+  try {
+    const pending = pendingOf(await historyOf(wire, ownSet));
+    if (pending.length === ownSet.migrations.length) return undefined;
+    if (pending.length > 0)
+      throw new HookonceError(
+        "database_older",
+        `An older hookonce made the database ${target.name}. Start hookonce serve once, which brings it up to date.`,
+      );
+  } finally {
+    await wire.drop();
+  }
+  return createReader(createPool(server, READERS));
+}

@@ -1,0 +1,55 @@
+import type { ClosableReader } from "../store.ts";
+import { within } from "./deadline.ts";
+import type { Pool } from "./pool.ts";
+import { alertReads, sourceStateReads } from "./reads/state-reads.ts";
+import { arrivalReads } from "./reads/arrivals.ts";
+import type { Ask } from "./reads/ask.ts";
+import { changeReads } from "./reads/changes.ts";
+import { detailReads } from "./reads/event-detail.ts";
+import { findReads } from "./reads/find-events.ts";
+import { forgetReads } from "./reads/forget-reads.ts";
+import { groupReads } from "./reads/failure-groups.ts";
+import { ledgerReads } from "./reads/ledger-reads.ts";
+import { listReads } from "./reads/lists.ts";
+import { messageReads } from "./reads/message-reads.ts";
+import { owedCounts } from "./reads/owed-counts.ts";
+import { owedReads } from "./reads/owed.ts";
+import { retentionReads } from "./reads/retention-reads.ts";
+import { rowsOf } from "./sql.ts";
+import { ownFailure } from "./trouble.ts";
+
+/** How long a query may take, in milliseconds. A page takes much less. */
+const LONGEST_READ_MS = 30_000;
+
+/**
+ * Reads everything that is not a delivery. Each read is one or a few queries, each with a snapshot for itself: a
+ * snapshot that is held keeps VACUUM from removing rows.
+ *
+ * @param pool used for nothing else
+ */
+export function createReader(pool: Pool): ClosableReader {
+  const ask: Ask = async (statement) => {
+    try {
+      return await pool.use((wire) => within(wire, LONGEST_READ_MS, () => rowsOf(wire, statement)));
+    } catch (error) {
+      throw ownFailure(error);
+    }
+  };
+  return {
+    ...owedReads(ask),
+    ...findReads(ask),
+    ...owedCounts(ask),
+    ...listReads(ask),
+    ...groupReads(ask),
+    ...changeReads(ask),
+    ...arrivalReads(ask),
+    ...detailReads(ask),
+    ...ledgerReads(ask),
+    ...messageReads(ask),
+    ...retentionReads(ask),
+    ...forgetReads(ask),
+    ...sourceStateReads(ask),
+    ...alertReads(ask),
+    close: () => void pool.close(),
+  };
+}

@@ -1,0 +1,32 @@
+import { HookonceError } from "../errors.ts";
+import type { MarkedRun } from "./marker.ts";
+import type { QuarantineCode } from "./reader.ts";
+import { WATCH_LIMITS } from "./watchdog.ts";
+
+/** The errors of events whose handler hung or ended the process. */
+
+type Named = Pick<MarkedRun, "handler" | "eventId">;
+
+export function quarantineError(code: QuarantineCode, run: Named): HookonceError {
+  return code === "handler_timeout" ? timeout(run) : died(run);
+}
+
+export function timeout({ handler, eventId }: Named): HookonceError {
+  const seconds = (WATCH_LIMITS.limit * WATCH_LIMITS.tickMs) / 1000;
+  return new HookonceError(
+    "handler_timeout",
+    `${handler} did not return within ${seconds} s for this event, so hookonce killed itself. ${remedy(eventId)}`,
+  );
+}
+
+export function died({ handler, eventId }: Named, ends?: number): HookonceError {
+  const times = ends === undefined ? "again" : `${ends} times`;
+  return new HookonceError(
+    "handler_died",
+    `The process ended ${times} while ${handler} ran for this event. ${remedy(eventId)}`,
+  );
+}
+
+function remedy(eventId: string): string {
+  return `The event is skipped until the handler is changed, or until you run: hookonce apply ${eventId}`;
+}

@@ -1,0 +1,328 @@
+import { Database } from "bun:sqlite";
+import { beforeAll, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { moveInbox } from "../../../src/app/move-inbox.ts";
+import { fileAt, locationIn } from "../../../src/config/location.ts";
+import { markerPathOf } from "../../../src/engines/marker.ts";
+import { MOVED_META, MOVED_TABLES, type MoveCursor } from "../../../src/engines/move.ts";
+import type { PostgresTarget } from "../../../src/config/postgres.ts";
+import type { Connection } from "../../../src/engines/postgres/connection.ts";
+import { createMoveIn, refuseHalfMoved } from "../../../src/engines/postgres/move-in.ts";
+import { openMoveIn } from "../../../src/engines/postgres/open-move-in.ts";
+import { openMoveOut } from "../../../src/engines/sqlite/move-out.ts";
+import { describeUnless } from "../../crash/requirements.ts";
+import { refusalOf, testInbox, type TestInbox } from "../../support/test-inbox.ts";
+import { connect, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "./cluster.ts";
+
+interface Place extends AsyncDisposable {
+  readonly target: PostgresTarget;
+  readonly wire: Connection;
+}
+
+/** A new database, in which hookonce has never started. */
+async function newPlace(): Promise<Place> {
+  const cluster = await sharedCluster();
+  const target = await cluster.database();
+  const wire = await connect(target);
+  return { target, wire, [Symbol.asyncDispose]: () => wire.drop() };
+}
+
+const SOURCES = `
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.event_id"
+type     = "body:$.type"
+forward  = ["app"]
+[sources.many]
+provider = "unsigned"
+event_id = "body:$.id"
+type     = "body:$.type"
+batch    = "body:$[*]"
+newest_wins = { types = ["*"], key = "body:$.key", version = "body:$.version" }
+[destinations.app]
+url = "http://127.0.0.1:1/hook"
+sign = "none"
+`;
+
+const handlers = {
+  "migrations/1.sql": "create table effects (event_id text, cents integer) strict;",
+  "handlers/default/paid.sql":
+    "insert into effects values (:event_id, :payload ->> '$.cents');\ninsert into hookonce_outbox (destination, body) values ('app', 'text'), ('app', x'00ff');",
+  "handlers/many/_any.sql": "insert into effects values (:event_id, 1);",
+  "handlers/default/broken.sql": "insert into effects select 1, 'no number \"\\ ''';",
+};
+
+/** Something in every table. */
+async function inboxWithEverything(): Promise<TestInbox> {
+  const inbox = await testInbox({ config: SOURCES, files: handlers, upkeep: { minuteMs: 20 } });
+  const deliver = (event_id: string, type: string, more: object = {}, source = "default") =>
+    inbox.deliver({ event_id, type, ...more }, { source, headers: { "x-note": 'ü "quoted" \\ {,}' } });
+  for (let n = 0; n < 30; n++)
+    await deliver(`evt_${n}`, "paid", { cents: n, text: "nul \u0000 and \ud83d\ude00" });
+  for (let n = 0; n < 30; n++) await deliver(`evt_${n % 3}`, "paid", { cents: n, other: "body" });
+  for (let n = 0; n < 5; n++) await deliver(`broken_${n}`, "broken");
+  await deliver("ünicode_✓", "nobody's");
+  const batch = [1, 2, 3].map((version) => ({ id: `m_${version}`, type: "t", key: "k", version }));
+  await inbox.deliver(batch, { source: "many" });
+  await inbox.deliver(batch.slice(0, 1), { source: "many" });
+  const put = (path: string, body: object) =>
+    inbox.api(path, {
+      method: "PUT",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
+  const post = (path: string, body: object) =>
+    inbox.api(path, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
+  expect((await post("/api/tokens", { name: "ci", scopes: ["read"] })).status).toBe(201);
+  expect((await put("/api/sources/many/state", { state: "held" })).status).toBe(200);
+  await inbox.deliver([{ id: "held_1", type: "t", key: "k", version: 9 }], { source: "many" });
+  const job = await post("/api/jobs", { action: "discard", ids: ["broken_1"], reason: "test" });
+  expect(job.status).toBe(202);
+  while (inbox.value("select count(*) from hookonce_jobs where ended_at is null") > 0) await Bun.sleep(10);
+  while (inbox.value("select count(*) from hookonce_rollups where span = 'day'") === 0) await Bun.sleep(10);
+  await inbox.close();
+  using db = new Database(inbox.databasePath, { strict: true });
+  // What only time or a crash would bring.
+  db.run("insert into hookonce_interrupted_runs values ('default', 'evt_x', 'hash', 2, 'handler_died')");
+  db.run('insert into hookonce_alerts values (\'{"alert":"disk_low"}\', 1, 2, 3, null)');
+  db.run("insert into hookonce_secrets values ('default', 'env:S', 7)");
+  db.run(
+    "insert into hookonce_attempts select id, 1, 5, 6, 503, 'away', 'answer' from hookonce_messages limit 3",
+  );
+  db.run("insert into hookonce_enqueued (destination, body) values ('app', 'text'), ('app', x'00ff')");
+  db.run("insert into hookonce_stored_bytes values ('default', 1200)");
+  db.run("insert into hookonce_meta values ('hidden_ids', '1')");
+  db.run("insert into hookonce_destinations values ('app', 'paused', 'maintenance', 3)");
+  return inbox;
+}
+
+/** Every value of every table that moves, as both engines have it. */
+function contentsOf(path: string): Record<string, unknown[]> {
+  using db = new Database(path, { readonly: true, strict: true });
+  return Object.fromEntries(
+    MOVED_TABLES.map(({ name, key, columns }) => {
+      const selected = Object.keys(columns).map((column) => {
+        if (name === "enqueued" && column === "is_bytes") return "typeof(body) = 'blob'";
+        if (columns[column] === "bytes") return `lower(hex("${column}"))`;
+        return columns[column] === "text" ? `replace("${column}", char(0), char(0xfffd))` : `"${column}"`;
+      });
+      const where = name === "meta" ? `where key in (${MOVED_META.map((one) => `'${one}'`).join()})` : "";
+      const keys = key.map((one) => `"${one}"`).join();
+      return [
+        name,
+        db.query(`select ${selected.join()} from hookonce_${name} ${where} order by ${keys}`).values(),
+      ];
+    }),
+  );
+}
+
+async function contentsIn({ wire }: Place): Promise<Record<string, unknown[]>> {
+  const found: Record<string, unknown[]> = {};
+  for (const { name, key, columns } of MOVED_TABLES) {
+    const selected = Object.entries(columns).map(([column, kind]) => {
+      if (kind === "bytes") return `coalesce(encode("${column}", 'hex'), '')`;
+      return kind === "boolean" ? `"${column}"::int` : `"${column}"`;
+    });
+    const where = name === "meta" ? `where key = any('{${MOVED_META.join()}}')` : "";
+    const { rows } = await wire.send(
+      `select ${selected.join()} from hookonce.${name} ${where} order by ${key.map((one) => `"${one}"`).join()}`,
+    );
+    found[name] = rows.map((row) => row.map((value) => (typeof value === "bigint" ? Number(value) : value)));
+  }
+  return found;
+}
+
+async function move(path: string, { target }: Place, pages = Infinity): Promise<boolean> {
+  const from = openMoveOut(path);
+  const to = await openMoveIn(target, 1);
+  try {
+    const progress = await to.begin(from.begin("postgres://app@db/shop", 1));
+    let cursor: MoveCursor | undefined = progress.cursor;
+    for (let n = 0; n < pages; n++) {
+      const page = from.page(cursor);
+      if (page === undefined) {
+        await to.finish();
+        return true;
+      }
+      await to.write(page);
+      ({ cursor } = page);
+    }
+    return false;
+  } finally {
+    from.close();
+    await to.close();
+  }
+}
+
+/** The tables of PostgreSQL have them not yet. No command moves an inbox before that. */
+const NOT_YET = [
+  "failing_sources.failures",
+  "failing_sources.name",
+  "failures.event",
+  "source_states.ran_failure",
+  "source_states.ran_place",
+] as const;
+
+const why = postgresPrograms() === undefined ? "no PostgreSQL server is installed" : undefined;
+
+describeUnless(why, "an inbox moves to PostgreSQL", () => {
+  let inbox: TestInbox;
+  beforeAll(async () => {
+    await sharedCluster();
+    inbox = await inboxWithEverything();
+  }, STARTS_WITHIN_MS);
+
+  test("every table and every column is taken along, or named here as left behind", async () => {
+    await using place = await newPlace();
+    await (await openMoveIn(place.target, 1)).close();
+    const { rows } = await place.wire.send(
+      "select table_name, column_name from information_schema.columns where table_schema = 'hookonce' and table_name in (select tablename from pg_tables) and table_name not like '%migrations' order by 1, 2",
+    );
+    const there = rows.map((row) => row.join(".")).filter((one) => !one.endsWith(".seq"));
+    const moved = MOVED_TABLES.flatMap(({ name, columns }) =>
+      Object.keys(columns).map((one) => `${name}.${one}`),
+    );
+    expect(there.filter((one) => one !== "enqueued.written_in").sort()).toEqual(moved.sort());
+    using db = new Database(inbox.databasePath, { readonly: true });
+    const here = db
+      .query(
+        "select substr(t.name, 10) || '.' || c.name from sqlite_schema t, pragma_table_info(t.name) c where t.type = 'table' and t.name like 'hookonce\\_%' escape '\\'",
+      )
+      .values()
+      .flat();
+    const onlyHere = here.filter(
+      (one) => !moved.includes(String(one)) && !/^(?:user_)?migrations\./.test(String(one)),
+    );
+    expect(onlyHere.map(String).sort()).toEqual([...NOT_YET]);
+  });
+
+  test("with all its rows, and their ids go on", async () => {
+    await using place = await newPlace();
+    const before = contentsOf(inbox.databasePath);
+    // Otherwise the comparison proves nothing about it.
+    for (const [table, rows] of Object.entries(before))
+      expect([table, rows.length > 0]).toEqual([table, true]);
+    expect(await move(inbox.databasePath, place)).toBe(true);
+    expect(await contentsIn(place)).toEqual(contentsOf(inbox.databasePath));
+    await place.wire.send("begin");
+    await place.wire.send("select set_config('hookonce.own', 'on', true)");
+    const { rows } = await place.wire.send(
+      "insert into hookonce.events (source, event_id, type, received_at, outcome, last_delivery_at) values ('s', 'new', '', 1, 'processed', 1) returning id, nextval('hookonce.changes')",
+    );
+    await place.wire.send("rollback");
+    const [event = 0, change = 0] = inbox
+      .rows("select max(id), max(change) from hookonce_events")
+      .flatMap((row) => Object.values(row as object)) as number[];
+    expect(rows.map((row) => row.map(Number))).toEqual([[event + 1, change + 1]]);
+    await refuseHalfMoved(place.wire);
+  });
+
+  test(
+    "and goes on where it was interrupted, whatever the last page was",
+    async () => {
+      const before = contentsOf(inbox.databasePath);
+      const pages = MOVED_TABLES.length;
+      for (const done of [0, 1, Math.floor(pages / 2), pages - 1]) {
+        await using place = await newPlace();
+        expect(await move(inbox.databasePath, place, done)).toBe(false);
+        expect((await refusalOf(() => refuseHalfMoved(place.wire))).message).toContain(
+          "Only a part of an inbox was moved",
+        );
+        const other = await refusalOf(() => createMoveIn(place.wire).begin("another"));
+        expect(other.message).toContain("Another inbox is being moved to this database");
+        expect(await move(inbox.databasePath, place)).toBe(true);
+        expect(await contentsIn(place)).toEqual(before);
+        expect((await refusalOf(() => move(inbox.databasePath, place))).message).toContain(
+          "events in this inbox already",
+        );
+      }
+    },
+    STARTS_WITHIN_MS,
+  );
+
+  test("in pages of a few MiB, and each has a row at least", async () => {
+    await using large = await testInbox();
+    for (let n = 0; n < 12; n++)
+      await large.deliver({ event_id: `evt_${n}`, type: "t", text: "x".repeat(900_000) });
+    await large.close();
+    const from = openMoveOut(large.databasePath);
+    const sizes: number[] = [];
+    for (let page = from.page(undefined); page !== undefined; page = from.page(page.cursor))
+      if (page.table.name === "bodies") sizes.push(page.rows.length);
+    from.close();
+    expect(sizes).toEqual([4, 4, 4]);
+  });
+
+  test("a body whose hash was never stored gets it", async () => {
+    await using old = await testInbox();
+    await old.deliver({ event_id: "evt_1", type: "t" });
+    await old.close();
+    using db = new Database(old.databasePath);
+    db.run("update hookonce_bodies set sha256 = null");
+    await using place = await newPlace();
+    await move(old.databasePath, place);
+    const { rows } = await place.wire.send("select sha256 = sha256(bytes) from hookonce.bodies");
+    expect(rows).toEqual([[true]]);
+  });
+
+  test("no start is accepted on the old database, from the first page on", async () => {
+    await using old = await testInbox();
+    await old.deliver({ event_id: "evt_1", type: "t" });
+    await old.close();
+    await using place = await newPlace();
+    await move(old.databasePath, place, 1);
+    const { code, message } = await refusalOf(() => old.restart());
+    expect(code).toBe("inbox_moved");
+    expect(message).toContain("was moved to postgres://app@db/shop on 1970-01-01");
+    const elsewhere = openMoveOut(old.databasePath);
+    expect((await refusalOf(() => elsewhere.begin("postgres://app@db/other", 2))).code).toBe("inbox_moved");
+    elsewhere.close();
+  });
+
+  test(
+    "from its folder or its file, into the database that a config names",
+    async () => {
+      await using old = await testInbox();
+      await old.deliver({ event_id: "evt_1", type: "t" });
+      await old.close();
+      await using place = await newPlace();
+      const [server] = place.target.servers;
+      const url = `postgres://postgres@/${place.target.database}?host=${server?.host}&port=${server?.port}`;
+      const config = { inboxFolder: old.folder, database: locationIn(old.folder, [url]) };
+      const seen: number[] = [];
+      const options = {
+        config,
+        signal: new AbortController().signal,
+        onProgress: (rows: number) => void seen.push(rows),
+      };
+      const moved = await moveInbox({ ...options, inbox: old.databasePath });
+      expect(moved).toMatchObject({ from: old.databasePath, to: url, isDone: true });
+      expect(seen.at(-1)).toBe(moved.rows);
+      expect(await contentsIn(place)).toEqual(contentsOf(old.databasePath));
+      const inFile = { ...config, database: fileAt(old.databasePath) };
+      for (const [given, says] of [
+        [{ inbox: old.folder }, "events in this inbox already"],
+        [{ inbox: dirname(old.folder) }, "contains no hookonce.toml"],
+        [{ inbox: `${old.folder}/no` }, "does not exist"],
+        [{ inbox: old.folder, config: inFile }, "Set it to a URL"],
+      ] as const)
+        expect((await refusalOf(() => moveInbox({ ...options, ...given }))).message).toContain(says);
+    },
+    STARTS_WITHIN_MS,
+  );
+
+  test("not while something that a killed serve did is not recorded", async () => {
+    await using killed = await testInbox();
+    await killed.deliver({ event_id: "evt_1", type: "t" });
+    await killed.close();
+    writeFileSync(markerPathOf(killed.databasePath), "");
+    expect((await refusalOf(() => openMoveOut(killed.databasePath))).message).toContain(
+      "was killed, and what it was doing",
+    );
+  });
+});

@@ -77,15 +77,15 @@ create table hookonce.bodies (
 -- UPDATE of the event's row.
 create table hookonce.results (
   event bigint primary key,
-  -- The row of hookonce.bodies that brought it. Retention removes that row, and this one stays. 0 for a test event
-  -- that was ignored.
+  -- The row of hookonce.bodies that brought it. Retention removes that row, and this one stays. 0 if none does: it is
+  -- a test event that was ignored, or was forgotten.
   body bigint not null,
   rows_changed bigint not null default 0,
   -- How long the handler ran, in microseconds.
   duration_us bigint not null default 0,
   -- The handler's reply, as JSON. A duplicate gets the same reply.
   reply text,
-  -- Which version of the handler ran. Null if none did.
+  -- Which version of the handler ran. Null if none did. Of a held event, the one that is to run it.
   handler_hash text,
   -- Whether the body is the event's own part of a batch, as JSON, because the event had failed at first.
   element boolean not null default false,
@@ -157,11 +157,17 @@ create table hookonce.failures (
   -- How many deliveries of it were answered 500.
   failed_answers integer not null default 0,
   -- When a delivery of it was answered 200 for the first time. Null: none was.
-  accepted_at bigint
+  accepted_at bigint,
+  -- The row of its event, if that was recorded before it failed. Null: it failed at once.
+  event bigint,
+  -- It runs after the event with this id and before the next one when its source resumes.
+  place bigint generated always as (coalesce(event - 1, position)) stored
 );
 create unique index failures_source_event_id on hookonce.failures (source, event_id);
 create index failures_open on hookonce.failures (position, id) where settled_at is null;
 create index failures_newest on hookonce.failures (first_at, id) where settled_at is null;
+-- The next failure of a source that resumes.
+create index failures_place on hookonce.failures (source, place, id) where settled_at is null;
 create index failures_owed_types on hookonce.failures (source, type, event_id) where settled_at is null;
 create index failures_due on hookonce.failures (source, next_at) where next_at is not null;
 create index failures_settled on hookonce.failures (last_at) where settled_at is not null and last_headers <> '';
@@ -201,7 +207,17 @@ create table hookonce.source_states (
   -- Why it is paused.
   reason text,
   -- Whether the next failure of a resuming source pauses it again.
-  stop_on_failure boolean not null default false
+  stop_on_failure boolean not null default false,
+  -- The place and the row of the last failure that a resuming source has run. Each runs once.
+  ran_place bigint not null default -1,
+  ran_failure bigint not null default 0
+);
+
+-- Sources with hold_after whose last runs have failed. A handler that succeeds removes the row.
+create table hookonce.failing_sources (
+  name text collate "C" primary key,
+  -- How many failures in a row.
+  failures integer not null
 );
 
 -- The newest event that was applied, for each key of a rule in newest_wins. Only a run that commits writes it.

@@ -1,5 +1,6 @@
-import type { HandlerInput } from "./engine.ts";
-import type { RecordedOutcome } from "./reader.ts";
+import type { Headers } from "../event.ts";
+import type { EventSource, HandlerInput } from "./engine.ts";
+import type { RecordedFailure, RecordedOutcome } from "./reader.ts";
 
 /** What the statements of delivery-statements.ts return, by name. */
 
@@ -128,4 +129,51 @@ export function openFailure(row: unknown[] | undefined): OpenFailure | undefined
 /** A retry of a failed event keeps the time at which the event was first received. */
 export function withReceipt(input: HandlerInput, failure: OpenFailure | undefined): HandlerInput {
   return failure === undefined ? input : { ...input, receivedAt: failure.firstAt };
+}
+
+/** What a handler gets of a stored delivery. Undefined if the source finds no event with this id in it any more. */
+export function storedInput(
+  source: EventSource,
+  { eventId, type, receivedAt }: Pick<RecordedEvent, "eventId" | "type" | "receivedAt">,
+  { headersJson, body, element }: StoredBody,
+): HandlerInput | undefined {
+  const headers = JSON.parse(headersJson) as Headers;
+  const payload = element
+    ? { json: Buffer.from(body).toString() }
+    : source.payloadOf({ headers, body }, eventId);
+  if (payload === undefined) return undefined;
+  return {
+    id: eventId,
+    type,
+    source: source.name,
+    receivedAt,
+    payloadJson: payload.json,
+    headersJson,
+    body,
+  };
+}
+
+/** Where a failure is in the order received: after the event with the id `place`, among those that failed there. */
+export interface FailurePlace {
+  readonly place: number;
+  readonly failure: number;
+}
+
+/** A failed event that has not been applied since. */
+export interface WaitingFailure extends RecordedFailure, FailurePlace {
+  readonly eventId: string;
+  readonly type: string;
+}
+
+export function waitingFailure(row: unknown[] | undefined): WaitingFailure | undefined {
+  if (row === undefined) return undefined;
+  const [place, failure, eventId, type, code, handlerHash] = row as [
+    number,
+    number,
+    string,
+    string,
+    string,
+    string | null,
+  ];
+  return { place, failure, eventId, type, code, handlerHash };
 }

@@ -100,10 +100,11 @@ export const MOVED_TABLES: readonly MovedTable[] = [
     key: ["name"],
     columns: {
       ...texts("name", "state", "reason"),
-      ...integers("since", "until"),
+      ...integers("since", "until", "ran_place", "ran_failure"),
       ...booleans("stop_on_failure"),
     },
   },
+  { name: "failing_sources", key: ["name"], columns: { ...texts("name"), ...integers("failures") } },
   {
     name: "destinations",
     key: ["name"],
@@ -165,7 +166,7 @@ export const MOVED_TABLES: readonly MovedTable[] = [
     key: ["id"],
     columns: {
       ...integers("id", "attempts", "deliveries", "first_at", "last_at", "position", "settled_at", "retries"),
-      ...integers("next_at", "failed_answers", "accepted_at"),
+      ...integers("next_at", "failed_answers", "accepted_at", "event"),
       ...texts("source", "event_id", "type", "handler", "handler_hash", "code", "error", "stack"),
       ...texts("first_headers", "last_headers"),
       ...bytes("first_body", "last_body"),

@@ -83,3 +83,7 @@ export function handlerGone(which: string): HookonceError {
 export function codeOf(error: unknown): string {
   return error instanceof HookonceError ? error.code : "handler_error";
 }
+
+/** A reply as it is stored. */
+export const replyJson = (reply: Reply | null): string | null =>
+  reply === null ? null : JSON.stringify(reply);

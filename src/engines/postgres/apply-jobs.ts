@@ -1,6 +1,6 @@
 import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
 import { eventRedacted } from "../event-redacted.ts";
-import { SETTLED, type OpenFailure } from "../event-rows.ts";
+import { SETTLED, storedInput, type OpenFailure } from "../event-rows.ts";
 import { codeOf } from "../results.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
@@ -25,9 +25,10 @@ type EventJob = Pick<Apply, "source" | "eventId" | "at">;
 export interface Applies {
   /** @throws what the handler throws. The caller undoes the job and calls {@link Applies.recordFailed} */
   apply(job: Apply, handlers: Handlers): Promise<Result>;
-  /** Runs a held event of a source that resumes. @throws as {@link Applies.apply} */
-  applyHeld(job: EventJob, handlers: Handlers): Promise<Result>;
-  recordFailed(job: Apply, handlers: Handlers, error: unknown): Promise<Result>;
+  /** Runs a held or failed event of a source that resumes. @throws as {@link Applies.apply} */
+  applyWaiting(job: EventJob, handlers: Handlers): Promise<Result>;
+  /** @param heldFor the version of the handler that was to run it when it was held, if that is gone */
+  recordFailed(job: Apply, handlers: Handlers, error: unknown, heldFor?: string | null): Promise<Result>;
   /** When hookonce itself runs an event again that has failed now. A run that is set stays. */
   retryAfter(source: EventSource, eventId: string, now: number, error: unknown): Promise<number | null>;
   /** Sets the next run of a failure whose event was answered 200, unless one is set: nobody else runs it again. */
@@ -114,9 +115,9 @@ export function createApplies(
       if (await store.isRedacted(known.id)) throw eventRedacted(eventId);
       if ("fail" in judged) throw judged.fail;
       const destinations = await runs.destinationsOf(source, input);
+      const gone = goneFor(job, failure, handler, destinations);
+      if (gone !== undefined) return { ...said, ...gone };
       if (handler === null && destinations.length === 0) {
-        const failed = job.isRetry === true ? withoutItsHandler(failure) : undefined;
-        if (failed !== undefined) return { ...said, ...failed };
         store.close(source, known, "ignored", NOT_SENT_ON);
         settle(job, "ignored");
         return { ...said, outcome: "ignored" };
@@ -163,21 +164,9 @@ export function createApplies(
     failure: OpenFailure,
   ): Promise<Result> {
     const { source, eventId } = job;
-    const { type, headersJson, body, element, firstAt } = failure;
-    const headers = JSON.parse(headersJson) as Record<string, string>;
-    const payload = element
-      ? { json: Buffer.from(body).toString() }
-      : source.payloadOf({ headers, body }, eventId);
+    const { type } = failure;
     const said = { eventId, type };
-    const input: HandlerInput | undefined = payload && {
-      id: eventId,
-      type,
-      source: source.name,
-      receivedAt: firstAt,
-      payloadJson: payload.json,
-      headersJson,
-      body,
-    };
+    const input = storedInput(source, { eventId, type, receivedAt: failure.firstAt }, failure);
     const judged = input === undefined ? undefined : await judge(job, input);
     if (judged !== undefined && "stale" in judged) {
       const id = (await store.insertSettled(source, { id: eventId, type }, "stale", null, failure)) as number;
@@ -192,9 +181,9 @@ export function createApplies(
     if (input === undefined || judged === undefined) throw unreadable(job);
     if ("fail" in judged) throw judged.fail;
     const destinations = await runs.destinationsOf(source, input);
+    const gone = goneFor(job, failure, handler, destinations);
+    if (gone !== undefined) return { ...said, ...gone };
     if (handler === null && destinations.length === 0) {
-      const failed = job.isRetry === true ? withoutItsHandler(failure) : undefined;
-      if (failed !== undefined) return { ...said, ...failed };
       const id = (await store.insertSettled(source, input, "ignored", null, failure)) as number;
       await store.insertSettledResult(id, failure, nothing);
       store.giveReason(id, NOT_SENT_ON);
@@ -235,7 +224,12 @@ export function createApplies(
     return nextAt ?? policy.retryAt(source, { code: codeOf(error), firstAt, retries, isAccepted }, now);
   }
 
-  async function recordFailed(job: Apply, handlers: Handlers, error: unknown): Promise<Result> {
+  async function recordFailed(
+    job: Apply,
+    handlers: Handlers,
+    error: unknown,
+    heldFor: string | null = null,
+  ): Promise<Result> {
     const { source, eventId, at } = job;
     const known = await store.find(source, eventId);
     const failure = await store.findFailure(source, eventId);
@@ -252,10 +246,12 @@ export function createApplies(
       // A discarded event stays discarded. With a failure, it would be owed as well.
       const input = known.outcome === "discarded" ? undefined : await store.stored(source, known);
       if (input !== undefined) {
+        // A failure keeps the bytes of its event alone: what is forgotten of it must not depend on the others.
+        const batch = (await store.isPartOfBatch(known.id)) ? input : undefined;
         await store.recordFailure(
-          { source, input: { ...input, receivedAt: at }, batch: undefined },
+          { source, input: { ...input, receivedAt: at }, batch },
           known,
-          handler,
+          handler ?? (heldFor === null ? null : { file: null, hash: heldFor }),
           error,
           await retryAfter(source, eventId, at, error),
         );
@@ -270,7 +266,7 @@ export function createApplies(
       if (states.of(job.source) !== undefined) return leftAlone(job);
       return job.isRetry === true ? retry(job, handlers) : applyNow(job, handlers);
     },
-    applyHeld: (job, handlers) => applyNow({ ...job, kind: "apply" }, handlers),
+    applyWaiting: (job, handlers) => applyNow({ ...job, kind: "apply" }, handlers),
     recordFailed,
     retryAfter,
     keepRetrying,
@@ -279,3 +275,14 @@ export function createApplies(
 
 /** Somebody has to decide. */
 const isTie = (error: unknown): boolean => codeOf(error) === "version_tie";
+
+/** The result if the handler of an event is gone. Somebody who names the event may send it on without one. */
+function goneFor(
+  { isNamed }: Apply,
+  failure: OpenFailure | undefined,
+  handler: LoadedHandler | null,
+  destinations: readonly string[],
+) {
+  if (handler !== null || (isNamed === true && destinations.length > 0)) return undefined;
+  return withoutItsHandler(failure);
+}

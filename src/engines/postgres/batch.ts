@@ -78,7 +78,7 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
       const until = performance.now() + workMs;
       const failed = await failedAmong(lane, list);
       const facts: PlainFacts = {
-        isPaused: ({ event }) => jobs.isPaused(event.source),
+        isWatched: (source) => jobs.isWatched(source),
         failed,
         hasStored: (batch) => storedBodies.has(batch),
         isRedacted,

@@ -3,7 +3,7 @@ import { HIDDEN_IDS } from "./hidden-ids.ts";
 import type { Lane } from "./lane.ts";
 import { lock } from "./locks.ts";
 import { keyOf, type Done } from "./plain-deliveries.ts";
-import { ALL_STATES } from "./source-states.ts";
+import { ALL_FAILING, ALL_STATES } from "./source-states.ts";
 import { arrayOf, textOf } from "./sql.ts";
 import { rollBack } from "./transaction.ts";
 import { troubleOf } from "./trouble.ts";
@@ -44,7 +44,7 @@ export async function beginBatch(
     wire.send(textOf(baton), baton.values),
     wire.send(FACTS),
   ] as const;
-  const states = tx.query(ALL_STATES).values();
+  const states = Promise.all([tx.query(ALL_STATES).values(), tx.query(ALL_FAILING).values()]);
   states.catch(() => {});
   const answers = await Promise.allSettled(sent);
   const failed = answers.find((answer) => answer.status === "rejected");
@@ -56,7 +56,7 @@ export async function beginBatch(
   const [failures, interrupted, hidden] = (await sent[3]).rows[0] as [boolean, boolean, boolean];
   Object.assign(tx.facts, { failures, interrupted, hidden });
   jobs.takeNotes();
-  jobs.begin(await states);
+  jobs.begin(...(await states));
   return true;
 }
 

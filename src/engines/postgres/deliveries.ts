@@ -11,10 +11,10 @@ import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createNewEvents } from "./new-events.ts";
+import type { HeldDeliveries } from "./held-deliveries.ts";
 import type { Positions } from "./positions.ts";
 import type { Redactions } from "./redactions.ts";
 import type { SameBody } from "./same-body.ts";
-import { skippedOf } from "./skipped.ts";
 import type { SourceStates } from "./source-states.ts";
 import type { Tx } from "./tx.ts";
 
@@ -46,10 +46,12 @@ export interface DeliveryParts {
   readonly positions: Positions;
   readonly sameBody: SameBody;
   readonly applies: Applies;
+  readonly holding: HeldDeliveries;
 }
 
 export function createDeliveries(tx: Tx, parts: DeliveryParts): Deliveries {
-  const { store, policy, runs, interrupted, redactions, states, positions, sameBody, applies } = parts;
+  const { store, policy, runs, interrupted, redactions, states, positions, sameBody, applies, holding } =
+    parts;
   const isUnchanged = createComparison(store);
   const eras = createEras(tx);
   const underItsId = createEarlierIds(tx, store, policy, redactions);
@@ -77,23 +79,23 @@ export function createDeliveries(tx: Tx, parts: DeliveryParts): Deliveries {
         ? recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, decided.fail)
         : repeat(incoming, known, handlers);
     }
-    const handler = "run" in decided ? decided.run : null;
-    const isHeld = "record" in decided && decided.record === "held";
-    const skipped = isHeld ? undefined : skippedOf(policy, incoming, failure, handler, "record" in decided);
-    if (skipped !== undefined) {
+    if ("heldFor" in decided && failure !== undefined && (await store.find(source, input.id)) === undefined)
+      return holding.ofFailure(incoming);
+    if ("skip" in decided) {
       const known = await store.find(source, input.id);
       if (known !== undefined) return repeat(incoming, known, handlers);
       const number = await store.skipFailure(incoming);
       store.keepDelivery(source, input.id, number, input.receivedAt, "failed", false);
-      return { ...skipped, eventId: input.id, type: input.type };
+      return { ...decided.skip, eventId: input.id, type: input.type };
     }
+    const handler = "run" in decided ? decided.run : null;
     const outcome = "run" in decided ? "processed" : "stale" in decided ? "stale" : decided.record;
     const insert = () => store.insert(incoming, outcome, handler?.file ?? null, failure);
     const id = (await insert()) ?? ((await isAfterWindow(incoming)) ? await insert() : undefined);
     if (id === undefined)
       return repeat(incoming, (await store.find(source, input.id)) as RecordedEvent, handlers);
 
-    let ran = nothing;
+    let ran = "heldFor" in decided ? { ...nothing, handlerHash: decided.heldFor } : nothing;
     if ("run" in decided) {
       const { destinations, place } = decided;
       const how = { event: id, at: input.receivedAt, element: incoming.batch !== undefined, destinations };
@@ -133,14 +135,8 @@ export function createDeliveries(tx: Tx, parts: DeliveryParts): Deliveries {
     const handler = handlers.for(source.handlersOf, known.type);
     const said = { eventId: input.id, type: input.type, changedBody };
     const isPaused = states.of(source) !== undefined && incoming.isIgnored !== true;
-    if (isPaused && policy.repeatedAs(known.outcome) !== "duplicate") {
-      store.countDelivery(known, incoming, "held", changedBody);
-      if (known.outcome !== "held") store.close(source, known, "held", null);
-      store.settleFailure(source, known.eventId, input.receivedAt);
-      if (known.eventId !== input.id)
-        await sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);
-      return { ...resultOf(nothing), ...said, outcome: "held" };
-    }
+    if (isPaused && policy.repeatedAs(known.outcome) !== "duplicate")
+      return holding.ofRecorded(incoming, known, changedBody, handler);
     if (!policy.isOwed(source, known.outcome, handler)) {
       const outcome = policy.repeatedAs(known.outcome);
       store.countDelivery(known, incoming, outcome, changedBody);
@@ -171,13 +167,13 @@ export function createDeliveries(tx: Tx, parts: DeliveryParts): Deliveries {
     }
     if ("fail" in judged)
       return recordFailedDelivery({ kind: "delivery", event: incoming }, handlers, judged.fail);
+    const gone = handler === null ? withoutItsHandler(failure) : undefined;
+    if (gone !== undefined) {
+      store.countDelivery(known, incoming, "failed", changedBody);
+      return { ...gone, ...said };
+    }
     const destinations = await runs.destinationsOf(source, stored);
     if (handler === null && destinations.length === 0) {
-      const failed = withoutItsHandler(failure);
-      if (failed !== undefined) {
-        store.countDelivery(known, incoming, "failed", changedBody);
-        return { ...failed, ...said };
-      }
       store.countDelivery(known, incoming, "ignored", changedBody);
       store.close(source, known, "ignored", NOT_SENT_ON);
       store.settleFailure(source, known.eventId, input.receivedAt);
@@ -197,8 +193,8 @@ export function createDeliveries(tx: Tx, parts: DeliveryParts): Deliveries {
 
   async function bodyOf({ input, batch }: Incoming, bodies: BatchBodies, event: number): Promise<number> {
     const stored = batch === undefined ? undefined : bodies.get(batch);
-    // Retention may have removed it since the transaction that stored it.
-    if (stored !== undefined && (await store.hasBody(stored))) return stored;
+    // It may have been removed or taken apart since the transaction that stored it.
+    if (stored !== undefined && (await store.hasWholeBody(stored))) return stored;
     const id = await store.insertBody(event, input);
     if (batch !== undefined) bodies.set(batch, id);
     return id;

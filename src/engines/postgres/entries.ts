@@ -76,7 +76,7 @@ export function createEntries(
         await states.change(entry);
         return;
       case "pause over":
-        await states.resumeIfOver(entry.name, entry.at);
+        await states.resumeAfter(entry.name, entry.until, entry.at);
         return;
       case "source gone":
         states.open(entry.name);

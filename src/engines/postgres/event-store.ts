@@ -1,9 +1,9 @@
 import type { Tx } from "./tx.ts";
 import { messageOf } from "../../errors.ts";
-import type { Headers, Outcome, Reply } from "../../event.ts";
+import type { Outcome, Reply } from "../../event.ts";
 import type { EventSource, HandlerInput, Incoming, LoadedHandler } from "../engine.ts";
 import { stackWithPlace } from "../error-place.ts";
-import { codeOf, type Run } from "../results.ts";
+import { codeOf, replyJson, type Run } from "../results.ts";
 import type { RecordedOutcome } from "../reader.ts";
 import type { SettledEvents } from "../settled-events.ts";
 import { prepareStatements } from "./statements.ts";
@@ -11,6 +11,7 @@ import { ownBytes, sha256 } from "../event-bytes.ts";
 import {
   openFailure,
   recorded,
+  storedInput,
   type FailedRun,
   type OpenFailure,
   type RecordedEvent,
@@ -20,7 +21,7 @@ import {
 type SourceName = Pick<EventSource, "name">;
 type OtherOutcome = Exclude<RecordedOutcome, "processed" | "imported">;
 /** Null if none ran. */
-type FailedHandler = Pick<LoadedHandler, "file" | "hash"> | null;
+type FailedHandler = (Pick<LoadedHandler, "hash"> & { readonly file: string | null }) | null;
 
 /** How many of an event's first deliveries are kept, and how many of its latest. */
 const KEPT = 10;
@@ -136,7 +137,7 @@ export function createEventStore(tx: Tx, settled: Pick<SettledEvents, "note">) {
       const id = row?.[0] as number | undefined;
       if (id !== undefined && isIgnored === true) sql.explainIgnored.run(id, "it says that it is a test");
       if (failure === undefined || id === undefined) return id;
-      if (outcome !== "held") sql.markApplied.run(id, input.receivedAt);
+      sql.markApplied.run(id, input.receivedAt);
       sql.markChanged.run(id);
       settled.note(source.name, id);
       return id;
@@ -173,7 +174,8 @@ export function createEventStore(tx: Tx, settled: Pick<SettledEvents, "note">) {
 
     insertBody,
 
-    hasBody: async (body: number): Promise<boolean> => (await sql.hasBody.row(body)) !== undefined,
+    /** Whether the bytes of a whole delivery are still in this row. */
+    hasWholeBody: async (body: number): Promise<boolean> => (await sql.hasWholeBody.row(body)) !== undefined,
 
     /** Stores the body and the result of a failure that is settled without a delivery. */
     async insertSettledResult(
@@ -191,6 +193,8 @@ export function createEventStore(tx: Tx, settled: Pick<SettledEvents, "note">) {
 
     /** Whether values in the body of an event were replaced. */
     isRedacted: async (event: number): Promise<boolean> => (await sql.isRedacted.row(event))?.[0] === true,
+    isPartOfBatch: async (event: number): Promise<boolean> =>
+      (await sql.isPartOfBatch.row(event))?.[0] === true,
 
     insertResult(event: number, body: number, { rowsChanged, durationUs, reply, handlerHash }: Run): void {
       sql.insertResult.run(event, body, rowsChanged, durationUs, replyJson(reply), handlerHash);
@@ -215,6 +219,9 @@ export function createEventStore(tx: Tx, settled: Pick<SettledEvents, "note">) {
       sql.giveReason.run(event.id, reason);
       settled.note(source.name, event.id);
     },
+
+    /** The handler that a held event is to run. */
+    holdFor: (event: number, handlerHash: string): void => sql.holdFor.run(event, handlerHash),
 
     giveReason: (event: number, reason: string | null): void => sql.giveReason.run(event, reason),
 
@@ -247,27 +254,9 @@ export function createEventStore(tx: Tx, settled: Pick<SettledEvents, "note">) {
       ((await sql.sameBytes.row(event, sha256(body)))?.[0] ?? true) === true,
 
     /** Returns a recorded event as it was first delivered, or undefined if its body is gone. */
-    async stored(
-      source: EventSource,
-      { id, eventId, type, receivedAt }: RecordedEvent,
-    ): Promise<HandlerInput | undefined> {
-      const found = await bodyOf(id);
-      if (found === undefined) return undefined;
-      const { headersJson, body, element } = found;
-      const headers = JSON.parse(headersJson) as Headers;
-      const payload = element
-        ? { json: Buffer.from(body).toString() }
-        : source.payloadOf({ headers, body }, eventId);
-      if (payload === undefined) return undefined;
-      return {
-        id: eventId,
-        type,
-        source: source.name,
-        receivedAt,
-        payloadJson: payload.json,
-        headersJson,
-        body,
-      };
+    async stored(source: EventSource, event: RecordedEvent): Promise<HandlerInput | undefined> {
+      const found = await bodyOf(event.id);
+      return found && storedInput(source, event, found);
     },
 
     async findFailure(source: SourceName, eventId: string): Promise<OpenFailure | undefined> {
@@ -333,6 +322,7 @@ export function createEventStore(tx: Tx, settled: Pick<SettledEvents, "note">) {
         input.headersJson,
         ownBytes({ input, batch }),
         batch !== undefined,
+        input.type,
       );
       return row?.[0] as number;
     },
@@ -341,8 +331,4 @@ export function createEventStore(tx: Tx, settled: Pick<SettledEvents, "note">) {
       if (hasOpenFailures()) sql.settleFailure.run(source.name, eventId, at);
     },
   };
-}
-
-export function replyJson(reply: Reply | null): string | null {
-  return reply === null ? null : JSON.stringify(reply);
 }

@@ -1,4 +1,4 @@
-import type { Incoming, Policy, Result } from "../engine.ts";
+import type { EventSource, Incoming, Policy, Result } from "../engine.ts";
 import { codeOf } from "../results.ts";
 import type { Applies } from "./apply-jobs.ts";
 import type { EventStore } from "./event-store.ts";
@@ -6,11 +6,13 @@ import type { SameBody } from "./same-body.ts";
 import { prepareStatements } from "./statements.ts";
 import type { Tx } from "./tx.ts";
 
-/**
- * Decides how a delivery of an event is answered that has failed, and counts it. Call it in the transaction of the
- * delivery, once its failure is recorded.
- */
-export type AnswerFailed = (incoming: Incoming, result: Result) => Promise<Result>;
+/** Deliveries of events that have failed, inside the open transaction. */
+export interface FailedAnswers {
+  /** Decides how one is answered, and counts it. Call it once the failure is recorded. */
+  answer(incoming: Incoming, result: Result): Promise<Result>;
+  /** It is answered 200, so nobody but hookonce runs its event again. */
+  accept(source: EventSource, eventId: string, at: number): Promise<void>;
+}
 
 export function createFailedAnswers(
   tx: Tx,
@@ -18,22 +20,29 @@ export function createFailedAnswers(
   sameBody: SameBody,
   policy: Policy,
   applies: Applies,
-): AnswerFailed {
+): FailedAnswers {
   const sql = prepareStatements(tx);
 
-  return async (incoming, result) => {
-    if (result.outcome !== "failed") return result;
-    const { source, input } = incoming;
-    const eventId = (await sameBody.repeatedBy(incoming))?.eventId ?? input.id;
-    const failure = await store.findFailure(source, eventId);
-    if (failure === undefined) return result;
-    const { failedAnswers } = failure;
-    if (!policy.acceptsFailure(source, { code: codeOf(result.error), failedAnswers })) {
-      sql.countFailedAnswer.run(source.name, eventId);
-      return result;
-    }
-    sql.acceptFailure.run(source.name, eventId, input.receivedAt);
-    await applies.keepRetrying(source, eventId, input.receivedAt);
-    return { ...result, isAccepted: true };
+  function accept(source: EventSource, eventId: string, at: number): Promise<void> {
+    sql.acceptFailure.run(source.name, eventId, at);
+    return applies.keepRetrying(source, eventId, at);
+  }
+
+  return {
+    accept,
+    async answer(incoming, result) {
+      if (result.outcome !== "failed") return result;
+      const { source, input } = incoming;
+      const eventId = (await sameBody.repeatedBy(incoming))?.eventId ?? input.id;
+      const failure = await store.findFailure(source, eventId);
+      if (failure === undefined) return result;
+      const { failedAnswers } = failure;
+      if (!policy.acceptsFailure(source, { code: codeOf(result.error), failedAnswers })) {
+        sql.countFailedAnswer.run(source.name, eventId);
+        return result;
+      }
+      await accept(source, eventId, input.receivedAt);
+      return { ...result, isAccepted: true };
+    },
   };
 }

@@ -2,6 +2,7 @@ import {
   FORGOTTEN,
   hashed,
   MESSAGE_FORGOTTEN,
+  reasonOfForgotten,
   TEXTS,
   type ForgetJob,
   type ForgetStep,
@@ -9,15 +10,16 @@ import {
   type Forgotten,
   type TextPlace,
 } from "../forget.ts";
+import { NO_BODY } from "./body-ids.ts";
 import { recorded, SETTLED, type OpenFailure, type RecordedEvent } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import { noteHidden } from "./hidden-ids.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { noteEvent } from "./message-entries.ts";
-import { createNeededBodies } from "./needed-bodies.ts";
+import { createNeededBodies, eventsOf } from "./needed-bodies.ts";
 import { nothing } from "../results.ts";
+import { createBodyRewriting } from "./rewrite-bodies.ts";
 import type { SettledEvents } from "../settled-events.ts";
-import { createStoredBytes, SIZE } from "./stored-bytes.ts";
 import type { Tx } from "./tx.ts";
 
 type Step<Kind> = Extract<ForgetStep, { readonly forget: Kind }>;
@@ -45,6 +47,11 @@ export const tableOf = (place: TextPlace): readonly [table: string, row: string]
 const DONE_NOTHING: Forgotten = { state: "nothing", messages: 0 };
 const DONE: Forgotten = { state: "forgotten", messages: 0 };
 
+function removalOf(place: Step<"row">["place"]): string {
+  const [table, column] = tableOf(place);
+  return `delete from ${table} where ${column} = $1${place === "bodies" ? ` and not exists (${eventsOf("$1")})` : ""}`;
+}
+
 const EMPTY_FAILURE = `
   update hookonce.failures
   set first_headers = '', first_body = ''::bytea, last_headers = '', last_body = ''::bytea, error = '${FORGOTTEN}', stack = null
@@ -67,7 +74,7 @@ export function createForgetting(
   interrupted: InterruptedRuns,
   settled: SettledEvents,
 ) {
-  const bytes = createStoredBytes(tx);
+  const rewriting = createBodyRewriting(tx);
   const needed = createNeededBodies(tx);
 
   async function eventAt(row: number): Promise<(RecordedEvent & { readonly source: string }) | undefined> {
@@ -91,8 +98,7 @@ export function createForgetting(
       null,
       failure,
     )) as number;
-    // No body has this id.
-    store.insertResult(row, row, nothing);
+    store.insertResult(row, NO_BODY, nothing);
     return row;
   }
 
@@ -110,7 +116,7 @@ export function createForgetting(
     if (known !== undefined && (await isShared(known.id))) return { state: "shared", messages: 0 };
     const row = known?.id ?? (failure === undefined ? undefined : await recordDiscarded(step, failure));
     if (row === undefined) return DONE_NOTHING;
-    const why = `forgotten: ${reason}`;
+    const why = reasonOfForgotten(reason);
     if (isOwed) {
       if (known !== undefined) store.close(source, known, "discarded", why);
       store.settleFailure(source, eventId, at);
@@ -133,9 +139,13 @@ export function createForgetting(
     const result = await tx
       .query("select body, reply, reason from hookonce.results where event = $1")
       .row(row);
-    const [body = 0, reply = null, reason = null] = (result ?? []) as [number?, string?, string?];
-    const hadBody = await removeBody(body, source);
-    tx.query("update hookonce.results set reply = null, reason = $2 where event = $1").run(row, why);
+    const [body = NO_BODY, reply = null, reason = null] = (result ?? []) as [number?, string?, string?];
+    tx.query("update hookonce.results set body = $3, reply = null, reason = $2 where event = $1").run(
+      row,
+      why,
+      NO_BODY,
+    );
+    const hadBody = await rewriting.remove(body, source);
     const changed = await tx.query("delete from hookonce.changed_bodies where event = $1").changes(row);
     const failed = isCurrent ? await tx.query(EMPTY_FAILURE).changes(source, eventId) : 0;
     let messages = 0;
@@ -174,39 +184,20 @@ export function createForgetting(
     return true;
   }
 
-  async function removeBody(row: number, source: string): Promise<boolean> {
-    const removed = await tx.query(`delete from hookonce.bodies where id = $1 returning ${SIZE}`).row(row);
-    if (removed !== undefined) await bytes.change(row, source, -Number(removed[0]));
-    return removed !== undefined;
-  }
-
   /** Whether other events need the body of this one. */
   async function isShared(event: number): Promise<boolean> {
     const body = (await tx.query("select body from hookonce.results where event = $1").row(event))?.[0];
-    if (typeof body !== "number" || body === 0) return false;
+    if (typeof body !== "number" || body === NO_BODY) return false;
     return (await needed.eventsOf(body)).some((other) => other !== event);
   }
 
   async function part({ body, parts }: Step<"batch">): Promise<Forgotten> {
-    const row = await tx.query("select headers, received_at from hookonce.bodies where id = $1").row(body);
-    if (row === undefined) return DONE_NOTHING;
-    const [headersJson, receivedAt] = row as [string, number];
-    let source = "";
-    for (const { event, json } of parts) {
-      const known = await eventAt(event);
-      const isItsBody = await tx
-        .query("select 1 from hookonce.results where event = $1 and body = $2")
-        .row(event, body);
-      if (known === undefined || isItsBody === undefined) continue;
-      const own = await store.insertBody(event, { receivedAt, headersJson, body: Buffer.from(json) });
-      tx.query("update hookonce.results set body = $2, element = true where event = $1").run(event, own);
-      const size = (await tx.query(`select ${SIZE} from hookonce.bodies where id = $1`).row(own))?.[0];
-      await bytes.change(own, known.source, Number(size));
-      ({ source } = known);
-      // Nothing may need its body any more, now that it is alone.
-      settled.note(source, event);
-    }
-    if ((await needed.eventsOf(body)).length === 0) await removeBody(body, source);
+    let source: string | undefined;
+    for (const { event } of parts) source ??= (await eventAt(event))?.source;
+    if (source === undefined) return DONE_NOTHING;
+    await rewriting.split(body, source, parts);
+    // Nothing may need the body of an event any more, now that it is alone.
+    for (const { event } of parts) settled.note(source, event);
     return DONE;
   }
 
@@ -249,8 +240,7 @@ export function createForgetting(
       case "texts":
         return replace(step);
       case "row": {
-        const [table, column] = tableOf(step.place);
-        const changes = await tx.query(`delete from ${table} where ${column} = $1`).changes(step.row);
+        const changes = await tx.query(removalOf(step.place)).changes(step.row);
         return {
           state: changes > 0 ? "forgotten" : "nothing",
           messages: step.place === "enqueued" ? changes : 0,

@@ -1,29 +1,35 @@
 import type { EventSource } from "../engine.ts";
-import { openFailure, recorded, type OpenFailure, type RecordedEvent } from "../event-rows.ts";
+import {
+  recorded,
+  waitingFailure,
+  type FailurePlace,
+  type RecordedEvent,
+  type WaitingFailure,
+} from "../event-rows.ts";
 import { prepareStatements } from "./statements.ts";
 import type { Tx } from "./tx.ts";
 
-/** Events that are held because their source is paused. */
+type SourceName = Pick<EventSource, "name">;
+
+/** The events that run when their source resumes. */
 export interface HeldEvents {
-  /** The one that was received first. */
-  next(source: Pick<EventSource, "name">): Promise<RecordedEvent | undefined>;
-  /**
-   * The failure of an event before it was held. A delivery of it has settled the failure, because a held event has
-   * no other outcome.
-   */
-  failureBefore(source: EventSource, eventId: string): Promise<OpenFailure | undefined>;
-  /** The event has failed as before, without another run. */
-  failAsBefore(source: EventSource, eventId: string): void;
+  /** The held event that was received first. */
+  next(source: SourceName): Promise<RecordedEvent | undefined>;
+  /** The version of the handler that was to run a held event; null if there was none at its deliveries. */
+  handlerOf(event: number): Promise<string | null>;
+  /** Whether an event was stored without a handler before it was held. */
+  wasUnhandled(source: SourceName, eventId: string): Promise<boolean>;
+  /** The failed event that was received first, after a place. */
+  failureAfter(source: SourceName, after: FailurePlace): Promise<WaitingFailure | undefined>;
 }
 
 export function createHeldEvents(tx: Tx): HeldEvents {
   const sql = prepareStatements(tx);
   return {
     next: async ({ name }) => recorded(await sql.findHeld.row(name)),
-    failureBefore: async ({ name }, eventId) => openFailure(await sql.findSettledFailure.row(name, eventId)),
-    failAsBefore({ name }, eventId) {
-      tx.facts.failures = true;
-      sql.reopenFailure.run(name, eventId);
-    },
+    wasUnhandled: async ({ name }, eventId) => (await sql.wasUnhandled.row(name, eventId)) !== undefined,
+    handlerOf: async (event) => ((await sql.findHeldFor.row(event))?.[0] ?? null) as string | null,
+    failureAfter: async ({ name }, { place, failure }) =>
+      waitingFailure(await sql.findNextFailure.row(name, place, failure)),
   };
 }

@@ -57,8 +57,14 @@ export function createInterruptedRuns(tx: Tx): InterruptedRuns {
  * If the process has also ended lately while no handler ran, or while one ran that then came to an end,
  * something is killing it. Then more ends are needed: 200 times `kill -9` under load would otherwise hit one
  * event twice.
+ *
+ * @param onBlame called in the same transaction for each run whose handler is blamed
  */
-export async function recoverRuns(tx: Tx, { killed, run, verdict }: Left): Promise<readonly Recovered[]> {
+export async function recoverRuns(
+  tx: Tx,
+  { killed, run, verdict }: Left,
+  onBlame: (blamed: MarkedRun) => void = () => {},
+): Promise<readonly Recovered[]> {
   if (!killed && verdict === undefined) {
     if ((await readMeta(tx, UNEXPLAINED)) !== undefined) writeMeta(tx, UNEXPLAINED, "0");
     return [];
@@ -69,6 +75,7 @@ export async function recoverRuns(tx: Tx, { killed, run, verdict }: Left): Promi
   else if (tokens !== (await readMeta(tx, COUNTED))) {
     if (verdict !== undefined) recovered.push(await record(tx, verdict, timeout(verdict)));
     if (run !== undefined && run.token !== verdict?.token) recovered.push(await suspect(tx, run));
+    for (const { run: blamed, code } of recovered) if (code !== null) onBlame(blamed);
     writeMeta(tx, COUNTED, tokens);
   }
   return recovered;

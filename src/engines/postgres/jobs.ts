@@ -8,6 +8,7 @@ import { createDeliveries, type BatchBodies } from "./deliveries.ts";
 import { createEventStore } from "./event-store.ts";
 import { createFailedAnswers } from "./failed-answers.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
+import { createHeldDeliveries } from "./held-deliveries.ts";
 import { createHeldEvents } from "./held-events.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import { createOtherJobs } from "./other-jobs.ts";
@@ -16,13 +17,13 @@ import { createPositions } from "./positions.ts";
 import type { Redactions } from "./redactions.ts";
 import { createResumes } from "./resume-jobs.ts";
 import { createSameBody } from "./same-body.ts";
-import { createSourceStates, type FailureCounts } from "./source-states.ts";
+import { createSourceStates } from "./source-states.ts";
 import type { Tx } from "./tx.ts";
 
 /** What each job does inside the open transaction. batch.ts handles savepoints and repeated runs. */
 export interface Jobs {
-  /** Call it when a transaction has begun, with the rows of ALL_STATES. */
-  begin(states: readonly unknown[][]): void;
+  /** Call it when a transaction has begun, with the rows of ALL_STATES and ALL_FAILING. */
+  begin(states: readonly unknown[][], failing: readonly unknown[][]): void;
   /** Call it when a job was undone. */
   undone(): Promise<void>;
   /** Call it after the commit. Returns which sources hookonce has paused by itself. */
@@ -42,8 +43,8 @@ export interface Jobs {
   ): Promise<Result | HookonceError>;
   /** Whether a job is to be the only one of its transaction, because its handler may end the process. */
   runsAlone(job: Job, handlers: Handlers): Promise<boolean>;
-  /** Whether a source is paused or resuming. */
-  isPaused(source: Pick<EventSource, "name">): boolean;
+  /** Whether a source is paused or resuming, or its next success ends a row of failures. */
+  isWatched(source: Pick<EventSource, "name">): boolean;
   /** Whether an error of {@link Jobs.run} is a handler's. */
   isOfHandler(error: unknown): boolean;
   /** Returns what to log about the runs since the last call. */
@@ -51,7 +52,6 @@ export interface Jobs {
 }
 
 type Delivery = Extract<Job, { kind: "delivery" }>;
-type Resume = Extract<Job, { kind: "resume" }>;
 
 export interface JobParts {
   readonly policy: Policy;
@@ -59,22 +59,19 @@ export interface JobParts {
   readonly interrupted: InterruptedRuns;
   readonly outbox: Outbox;
   readonly redactions: Redactions;
-  readonly counts: FailureCounts;
 }
 
-export function createJobs(
-  tx: Tx,
-  { policy, runs, interrupted, outbox, redactions, counts }: JobParts,
-): Jobs {
+export function createJobs(tx: Tx, { policy, runs, interrupted, outbox, redactions }: JobParts): Jobs {
   const settled = createSettledEvents();
   const store = createEventStore(tx, settled);
-  const states = createSourceStates(tx, policy, counts);
+  const states = createSourceStates(tx, policy);
   const positions = createPositions(tx, policy);
   const sameBody = createSameBody(tx, store, interrupted);
   const applies = createApplies(store, sameBody, positions, policy, runs, interrupted, states);
+  const failedAnswers = createFailedAnswers(tx, store, sameBody, policy, applies);
+  const holding = createHeldDeliveries(store, sameBody, failedAnswers);
   const parts = { store, policy, runs, interrupted, redactions, states, positions, sameBody, applies };
-  const deliveries = createDeliveries(tx, parts);
-  const answerFailed = createFailedAnswers(tx, store, sameBody, policy, applies);
+  const deliveries = createDeliveries(tx, { ...parts, holding });
   const resumes = createResumes(store, createHeldEvents(tx), states, policy, applies);
   const others = createOtherJobs(tx, store, positions, runs, interrupted, outbox, states, settled);
   const { replay, discard, importEvents, record, forward, changeMessage, forget, retain } = others;
@@ -95,7 +92,7 @@ export function createJobs(
       case "replay":
         return replay(job, handlers);
       case "resume":
-        return counted(job, await resumes.resume(job, handlers));
+        return resumes.resume(job, handlers);
       case "discard":
         return discard(job);
       case "import":
@@ -114,17 +111,14 @@ export function createJobs(
     }
   }
 
-  async function delivered(job: Delivery, result: Result): Promise<Result> {
-    if (result.outcome !== "failed") return counted(job, result);
-    return counted(job, await answerFailed(await deliveries.underItsId(job.event), result));
-  }
-
-  /** Own retries, `apply` and `replay` do not count for `hold_after`: the failures that they repeat have counted. */
-  function counted<R extends Result | null>(job: Delivery | Resume, result: R): R {
-    const isResume = job.kind === "resume";
-    const { source, at } = isResume ? job : { source: job.event.source, at: job.event.input.receivedAt };
-    if (result !== null) states.count(source, result, at, { isResume });
-    return result;
+  async function delivered({ event }: Delivery, result: Result): Promise<Result> {
+    const answered =
+      result.outcome === "failed"
+        ? await failedAnswers.answer(await deliveries.underItsId(event), result)
+        : result;
+    // Own retries, `apply` and `replay` do not count for `hold_after`: the failures that they repeat have counted.
+    states.count(event.source, answered, event.input.receivedAt, "delivery");
+    return answered;
   }
 
   async function recordFailure(
@@ -140,7 +134,7 @@ export function createJobs(
       case "apply":
         return applies.recordFailed(job, handlers, error);
       case "resume":
-        return counted(job, await resumes.recordFailed(job, handlers, error));
+        return resumes.recordFailed(job, handlers, error);
       // It stays processed as before.
       case "replay":
         return { ...resultOf(nothing), eventId: job.eventId, type: "", outcome: "failed", error };
@@ -166,8 +160,8 @@ export function createJobs(
       return false;
     }
     if (job.kind === "resume") {
-      const next = await resumes.next(job);
-      return next !== undefined && (await interrupted.find(job.source, next.eventId)) !== undefined;
+      const id = await resumes.nextId(job, handlers);
+      return id !== undefined && (await interrupted.find(job.source, id)) !== undefined;
     }
     if (!("eventId" in job)) return false;
     const { source, eventId } = job;
@@ -179,13 +173,13 @@ export function createJobs(
   }
 
   return {
-    begin: (rows) => states.begin(rows),
+    begin: (rows, failing) => states.begin(rows, failing),
     undone: () => states.read(),
     committed: () => states.committed(),
     run,
     recordFailure,
     runsAlone,
-    isPaused: (source) => states.of(source) !== undefined,
+    isWatched: (source) => states.of(source) !== undefined || states.isFailing(source),
     isOfHandler: runs.hasThrown,
     takeNotes: () => runs.takeNotes(),
   };

@@ -7,7 +7,6 @@ import { createOutbox, type Outbox } from "./outbox.ts";
 import { createPlainDeliveries, type PlainDeliveries } from "./plain-deliveries.ts";
 import { createRedactions } from "./redactions.ts";
 import { createRollupWrites, type RollupWrites } from "./rollup-writes.ts";
-import type { FailureCounts } from "./source-states.ts";
 import { openTx, type Tx } from "./tx.ts";
 import type { Wire } from "./wire.ts";
 
@@ -22,7 +21,6 @@ export interface Lane {
 
 export interface LaneOptions extends Pick<EngineOptions, "policy" | "enqueueProblem" | "redactionOf"> {
   readonly marker: Marker;
-  readonly counts: FailureCounts;
 }
 
 export function createLanes(options: LaneOptions): (wire: Wire) => Lane {
@@ -36,14 +34,14 @@ export function createLanes(options: LaneOptions): (wire: Wire) => Lane {
 
 function createLane(
   wire: Wire,
-  { policy, enqueueProblem, redactionOf = () => undefined, marker, counts }: LaneOptions,
+  { policy, enqueueProblem, redactionOf = () => undefined, marker }: LaneOptions,
 ): Lane {
   const tx = openTx(wire);
   const interrupted = createInterruptedRuns(tx);
   const outbox = createOutbox(tx, enqueueProblem);
   const runs = createHandlerRuns(tx, policy, interrupted, marker, outbox);
   const redactions = createRedactions(tx, redactionOf, marker);
-  const jobs = createJobs(tx, { policy, runs, interrupted, outbox, redactions, counts });
+  const jobs = createJobs(tx, { policy, runs, interrupted, outbox, redactions });
   const plain = createPlainDeliveries(tx, policy, runs, outbox);
   return { tx, jobs, outbox, plain, rollups: createRollupWrites(tx) };
 }

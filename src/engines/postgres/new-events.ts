@@ -1,3 +1,4 @@
+import { skippedOf, type DecidedEvent, type Destinations } from "../decided-events.ts";
 import type { Handlers, Incoming, Policy } from "../engine.ts";
 import type { OpenFailure } from "../event-rows.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
@@ -15,26 +16,26 @@ export function createNewEvents(
     { source, input, isIgnored = false }: Incoming,
     failure: OpenFailure | undefined,
     handlers: Handlers,
-  ) => {
-    if (isIgnored) return { record: "ignored" } as const;
-    // Whatever is to be judged is judged when the event runs.
-    if (states.of(source) !== undefined) return { record: "held" } as const;
+  ): Promise<DecidedEvent> => {
+    if (isIgnored) return { record: "ignored" };
     const handler = handlers.for(source.handlersOf, input.type);
-    let destinations: readonly string[] | undefined;
+    // Whatever is to be judged is judged when the event runs.
+    if (states.of(source) !== undefined) return { record: "held", heldFor: handler?.hash ?? null };
+    let destinations: Destinations;
     if (handler === null && policy.sendsOn(source)) {
       try {
         destinations = await runs.destinationsOf(source, input);
       } catch (error) {
-        return { fail: error };
+        return skippedOf(policy, failure, handler, { fail: error }) ?? { fail: error };
       }
     }
     const isSentOn = destinations !== undefined && destinations.length > 0;
     const decided = policy.decideNew(source, input.type, handler, isSentOn);
-    if (!("run" in decided)) return decided;
+    if (!("run" in decided)) return skippedOf(policy, failure, handler, decided) ?? decided;
     const judged = await positions.judge(source, input, { isNamed: false });
-    if ("place" in judged) return { ...decided, ...judged, destinations };
-    // It is not run either way, and another code would end its quarantine.
-    const isSkipped = failure !== undefined && handler !== null && policy.isQuarantined(failure, handler);
-    return "fail" in judged && isSkipped ? { ...decided, place: undefined, destinations } : judged;
+    if ("stale" in judged) return judged;
+    const next = "place" in judged ? { ...decided, ...judged, destinations } : judged;
+    // If it failed with the code of the judgement, its quarantine would end.
+    return skippedOf(policy, failure, handler, decided) ?? next;
   };
 }

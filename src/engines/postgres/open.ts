@@ -4,6 +4,7 @@ import { pendingOf } from "../migration-history.ts";
 import type { ClosableReader, OpenStore, SourceRule, StartLog, StartPlan } from "../store.ts";
 import { readLeft } from "../marker.ts";
 import { logRecovered } from "../recovered-runs.ts";
+import { heldByItself } from "../source-states.ts";
 import { recoverRuns } from "./interrupted-runs.ts";
 import { lock } from "./locks.ts";
 import { historyOf, ownSet } from "./migrations.ts";
@@ -12,11 +13,12 @@ import { createPostgresEngine } from "./postgres-engine.ts";
 import { createProbe } from "./probe.ts";
 import { createReader } from "./reader.ts";
 import { createServer } from "./server.ts";
+import { createSourceStates } from "./source-states.ts";
 import { rowsOf } from "./sql.ts";
 import { duringStart } from "./start-lock.ts";
 import { prepareDatabase } from "./start.ts";
 import { writeOwn } from "./transaction.ts";
-import { openTx } from "./tx.ts";
+import { openTx, type Tx } from "./tx.ts";
 
 /** While one batch is on its way to the disk, the next one is written. */
 const LANES = 2;
@@ -44,7 +46,7 @@ export async function openStore(
       await rowsOf(wire, lock("baton"));
       await writeOwn(wire);
       const tx = openTx(wire);
-      logRecovered(await recoverRuns(tx, readLeft(target.beside)), log);
+      await recover(tx, target, plan, log);
       await tx.settled();
     },
   );
@@ -65,6 +67,23 @@ export async function openStore(
     // Nothing is open.
     close() {},
   };
+}
+
+/** A run that has hung or ended the process is a failure of its source, which may be paused for it. */
+async function recover(
+  tx: Tx,
+  { beside }: PostgresTarget,
+  { rules, now }: StartPlan & { readonly rules: readonly SourceRule[] },
+  log: StartLog,
+): Promise<void> {
+  const states = createSourceStates(tx, { countsForHold: () => true });
+  await states.read();
+  const recovered = await recoverRuns(tx, readLeft(beside), ({ source: name, handler }) => {
+    const source = rules.find((rule) => rule.name === name) ?? { name };
+    states.count(source, { outcome: "failed", handler, error: null }, now, "held");
+  });
+  logRecovered(recovered, log);
+  for (const { source, reason } of states.committed()) log.warn({ source, reason }, heldByItself(source));
 }
 
 /**

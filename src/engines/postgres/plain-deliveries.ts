@@ -1,5 +1,14 @@
 import { HookonceError } from "../../errors.ts";
-import type { Handlers, Incoming, Job, JobResult, LoadedHandler, Policy, Result } from "../engine.ts";
+import type {
+  EventSource,
+  Handlers,
+  Incoming,
+  Job,
+  JobResult,
+  LoadedHandler,
+  Policy,
+  Result,
+} from "../engine.ts";
 import { nothing, resultOf, type Run } from "../results.ts";
 import type { BatchBodies } from "./deliveries.ts";
 import type { PostgresHandler } from "./handler.ts";
@@ -28,7 +37,7 @@ interface Plain {
 
 /** What the transaction has read. */
 export interface PlainFacts {
-  readonly isPaused: (job: Delivery) => boolean;
+  readonly isWatched: (source: EventSource) => boolean;
   /** Events that have failed before, as {@link keyOf} writes them. */
   readonly failed: ReadonlySet<string>;
   /** Whether an earlier transaction has stored the bytes of the event's batch. */
@@ -108,7 +117,7 @@ export function createPlainDeliveries(
     const { forwards = [] } = source;
     if (isIgnored || earlierIds.length > 0 || source.sameBody || source.requireChange) return undefined;
     if (source.placeOf !== undefined || source.holdAfter !== undefined) return undefined;
-    if (facts.isPaused(job) || facts.isRedacted(source.name)) return undefined;
+    if (facts.isWatched(source) || facts.isRedacted(source.name)) return undefined;
     if (batch !== undefined && facts.hasStored(batch)) return undefined;
     if (facts.failed.has(keyOf(source.name, input.id))) return undefined;
     const taking = forwards.filter(({ takes }) => takes(input.type));

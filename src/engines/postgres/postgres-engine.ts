@@ -30,7 +30,6 @@ export function createPostgresEngine(options: PostgresEngineOptions): Engine {
     enqueueProblem: options.enqueueProblem,
     redactionOf,
     marker,
-    counts: { committed: new Map() },
   });
   const batches = createBatchWriter({ isRedacted: (source) => redactionOf?.(source) !== undefined });
   const openGate = createGates();

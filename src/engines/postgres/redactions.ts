@@ -87,7 +87,7 @@ export function createRedactions(
         if (partsOf === undefined || element === true)
           isChanged = (await rewriting.body(body, source, replace, element === true)) || isChanged;
         else {
-          await rewriting.splitBody(body, source, partsOf, replace);
+          await rewriting.splitAll(body, source, partsOf, replace);
           isChanged = true;
         }
       }

@@ -1,4 +1,5 @@
 import type { Retained, RetentionJob, RetentionStep } from "../retention.ts";
+import { LEAVE_BODY } from "./body-ids.ts";
 import { SETTLED, recorded, type RecordedEvent } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
@@ -72,6 +73,7 @@ export function createRetention(
   const storedBytes = createStoredBytes(tx);
   const removeChanged = tx.query(`delete from hookonce.changed_bodies where event in (${eventsOf("$1")})`);
   const removeBody = tx.query("delete from hookonce.bodies where id = $1");
+  const leaveBody = tx.query(LEAVE_BODY);
   const removeMessage = tx.query("delete from hookonce.messages where id = $1 returning event, source");
   const askEvents = tx.query(ASK_EVENTS);
 
@@ -94,6 +96,7 @@ export function createRetention(
         }
         if (changed > 0) removeChanged.run(id);
         removeBody.run(id);
+        leaveBody.run(id);
         if (source !== null && id <= counted) freed.set(source, (freed.get(source) ?? 0) - bytes);
         sum.removed++;
         sum.bytes += bytes;

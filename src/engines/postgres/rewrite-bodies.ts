@@ -1,11 +1,11 @@
-import type { Tx } from "./tx.ts";
 import type { Headers } from "../../event.ts";
 import type { Redacted } from "../../providers/redact.ts";
 import type { StoredDelivery } from "../reader.ts";
 import { sha256 } from "../event-bytes.ts";
-import { createNeededBodies } from "./needed-bodies.ts";
-import { FREE_BODY } from "./statements.ts";
+import { FREE_BODY, LEAVE_BODY, NO_BODY } from "./body-ids.ts";
+import { createNeededBodies, eventsOf } from "./needed-bodies.ts";
 import { createStoredBytes, SIZE } from "./stored-bytes.ts";
+import type { Tx } from "./tx.ts";
 
 /**
  * Returns what replaces a stored delivery. Undefined if nothing of it has to change.
@@ -24,16 +24,21 @@ export interface BodyRewriting {
    */
   body(row: number, source: string, rewrite: Rewrite, isElement: boolean): Promise<boolean>;
   /**
-   * Gives each event of a batch a row with only its own part, and removes the one that they share.
+   * Gives events of a batch a row each with only their own parts. The row that they shared is removed once no event
+   * needs it.
    *
-   * @param parts the events of the batch by their ids, as JSON
+   * @param parts of all of its events, or of some
    */
-  splitBody(
+  split(row: number, source: string, parts: readonly BatchPart[], rewrite?: Rewrite): Promise<void>;
+  /** The same for all of its events, whose parts are found in what is stored. */
+  splitAll(
     row: number,
     source: string,
     partsOf: (stored: StoredDelivery) => ReadonlyMap<string, string>,
     rewrite: Rewrite,
   ): Promise<void>;
+  /** Removes a row, unless an event has it. @returns whether it was there */
+  remove(row: number, source: string): Promise<boolean>;
   /** Stores what is left of a delivery that is new. Returns its row. */
   insert(event: number, receivedAt: number, redacted: Redacted, asReceived: Uint8Array): Promise<number>;
   /** The latest other body of an event. */
@@ -42,22 +47,34 @@ export interface BodyRewriting {
   emptyFailure(source: string, eventId: string): Promise<boolean>;
 }
 
+/** What a batch has of one of its events. */
+export interface BatchPart {
+  /** The event's row. */
+  readonly event: number;
+  /** Undefined if its source's `batch` or `event_id` is another one now. Then nothing of it can be read any more. */
+  readonly json: string | undefined;
+}
+
 export function createBodyRewriting(tx: Tx): BodyRewriting {
   const needed = createNeededBodies(tx);
   const storedBytes = createStoredBytes(tx);
   const find = tx.query(`select received_at, headers, bytes, ${SIZE} from hookonce.bodies where id = $1`);
   const update = tx.query(
-    `update hookonce.bodies set headers = $2, bytes = $3, redacted = $4
-     where id = $1 returning ${SIZE}`,
+    `update hookonce.bodies set headers = $2, bytes = $3, redacted = $4 where id = $1 returning ${SIZE}`,
   );
   const insert = tx.query(
     `insert into hookonce.bodies (id, received_at, headers, bytes, redacted, sha256)
-     values (case when $1::bigint is null then nextval('hookonce.events_id_seq') else ${FREE_BODY} end, $2, $3, $4, $5, $6)
-     returning id, ${SIZE}`,
+     values (${FREE_BODY}, $2, $3, $4, $5, $6) returning id, ${SIZE}`,
   );
-  const remove = tx.query("delete from hookonce.bodies where id = $1");
+  const keepPart = tx.query(
+    `update hookonce.bodies set headers = $2, bytes = $3, redacted = $4, sha256 = $5 where id = $1 returning ${SIZE}`,
+  );
+  const remove = tx.query(`delete from hookonce.bodies where id = $1 returning ${SIZE}`);
+  const leave = tx.query(LEAVE_BODY);
+  const isNamed = tx.query(`${eventsOf("$1")} limit 1`);
   const eventIdOf = tx.query("select event_id from hookonce.events where id = $1");
-  const move = tx.query("update hookonce.results set body = $2, element = true where event = $1");
+  const shares = tx.query("select 1 from hookonce.results where event = $1 and body = $2 and not element");
+  const move = tx.query("update hookonce.results set body = $2, element = $3 where event = $1");
   const findChanged = tx.query("select headers, body from hookonce.changed_bodies where event = $1");
   const updateChanged = tx.query(
     "update hookonce.changed_bodies set headers = $2, body = $3 where event = $1",
@@ -74,17 +91,47 @@ export function createBodyRewriting(tx: Tx): BodyRewriting {
     return { receivedAt, stored: storedOf(headers, bytes), size };
   }
 
-  /** @param event null: the row gets an id that no row has had, so that nothing takes it for the one that it replaces */
-  async function insertRow(
-    event: number | null,
-    receivedAt: number,
-    { headers, body, replaced }: Redacted,
-    asReceived: Uint8Array,
-  ) {
-    const count = replaced === 0 ? null : replaced;
-    const values = [event, receivedAt, JSON.stringify(headers), body, count, sha256(asReceived)];
-    const [row, size] = (await insert.row(...values)) as [number, number];
-    return { row, size };
+  const insertRow = async (event: number, receivedAt: number, redacted: Redacted, asReceived: Uint8Array) =>
+    (await insert.row(event, receivedAt, ...valuesOf(redacted, asReceived))) as [number, number];
+
+  async function removeRow(row: number, source: string): Promise<boolean> {
+    if (row === NO_BODY || (await isNamed.row(row)) !== undefined) return false;
+    const removed = await remove.row(row);
+    leave.run(row);
+    if (removed !== undefined) await storedBytes.change(row, source, -Number(removed[0]));
+    return removed !== undefined;
+  }
+
+  async function split(
+    row: number,
+    source: string,
+    parts: readonly BatchPart[],
+    rewrite?: Rewrite,
+  ): Promise<void> {
+    const found = await read(row);
+    if (found === undefined) return;
+    const { receivedAt, stored } = found;
+    // The first event can have the shared row once no other needs it.
+    const others = parts.filter(({ event }) => event !== row);
+    for (const { event, json } of [...others, ...parts.filter((part) => part.event === row)]) {
+      if ((await shares.row(event, row)) === undefined) continue;
+      if (json === undefined) {
+        move.run(event, NO_BODY, false);
+        continue;
+      }
+      const own = { headers: stored.headers, body: Buffer.from(json) };
+      const redacted = rewrite?.(own, true) ?? { ...own, replaced: 0 };
+      if (event === row && (await needed.eventsOf(row)).length === 1) {
+        const [size] = (await keepPart.row(row, ...valuesOf(redacted, own.body))) as [number];
+        await storedBytes.change(row, source, size - found.size);
+        move.run(event, row, true);
+        return;
+      }
+      const [made, size] = await insertRow(event, receivedAt, redacted, own.body);
+      await storedBytes.change(made, source, size);
+      move.run(event, made, true);
+    }
+    await removeRow(row, source);
   }
 
   return {
@@ -98,30 +145,21 @@ export function createBodyRewriting(tx: Tx): BodyRewriting {
       return true;
     },
 
-    async splitBody(row, source, partsOf, rewrite) {
+    split,
+
+    async splitAll(row, source, partsOf, rewrite) {
       const found = await read(row);
       if (found === undefined) return;
-      const { receivedAt, size, stored } = found;
-      const parts = partsOf(stored);
-      for (const event of await needed.eventsOf(row)) {
-        const part = parts.get(String((await eventIdOf.row(event))?.[0]));
-        // The source's batch or event_id is another one now. Nothing of the event can be read any more.
-        if (part === undefined) continue;
-        const own = { headers: stored.headers, body: Buffer.from(part) };
-        const made = await insertRow(
-          null,
-          receivedAt,
-          rewrite(own, true) ?? { ...own, replaced: 0 },
-          own.body,
-        );
-        await storedBytes.change(made.row, source, made.size);
-        move.run(event, made.row);
-      }
-      remove.run(row);
-      await storedBytes.change(row, source, -size);
+      const parts = partsOf(found.stored);
+      const all: BatchPart[] = [];
+      for (const event of await needed.eventsOf(row))
+        all.push({ event, json: parts.get(String((await eventIdOf.row(event))?.[0])) });
+      await split(row, source, all, rewrite);
     },
 
-    insert: async (...values) => (await insertRow(...values)).row,
+    remove: removeRow,
+
+    insert: async (...values) => (await insertRow(...values))[0],
 
     async changedBody(event, rewrite, isElement) {
       const found = (await findChanged.row(event)) as [string, Uint8Array] | undefined;
@@ -137,4 +175,8 @@ export function createBodyRewriting(tx: Tx): BodyRewriting {
 
 function storedOf(headers: string, body: Uint8Array): StoredDelivery {
   return { headers: JSON.parse(headers) as Headers, body };
+}
+
+function valuesOf({ headers, body, replaced }: Redacted, asReceived: Uint8Array) {
+  return [JSON.stringify(headers), body, replaced === 0 ? null : replaced, sha256(asReceived)] as const;
 }

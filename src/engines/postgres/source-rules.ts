@@ -83,12 +83,13 @@ async function renameSource(wire: Wire, from: string, to: string): Promise<void>
     await moved(table, key);
     await dropped(table);
   }
-  await wire.send(
-    "delete from hookonce.source_states where name = $1 and exists (select 1 from hookonce.source_states where name = $2)",
-    [to, from],
-  );
-  await wire.send("update hookonce.source_states set name = $1 where name = $2", [to, from]);
-  // Messages are signed and read with their source. Their ids stay.
+  for (const table of ["source_states", "failing_sources"]) {
+    await wire.send(
+      `delete from hookonce.${table} where name = $1 and exists (select 1 from hookonce.${table} where name = $2)`,
+      [to, from],
+    );
+    await wire.send(`update hookonce.${table} set name = $1 where name = $2`, [to, from]);
+  }
   await wire.send("update hookonce.messages set source = $1 where source = $2", [to, from]);
   await wire.send(
     `insert into hookonce.stored_bytes as stored (source, bytes)

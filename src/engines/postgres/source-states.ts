@@ -1,6 +1,7 @@
 import { counted } from "../../logging/counted.ts";
 import type { EventSource, Policy, Result } from "../engine.ts";
 import type { PausedByItself, SourceEntry, SourceState } from "../source-states.ts";
+import type { FailurePlace } from "../event-rows.ts";
 import { createHeldEvents } from "./held-events.ts";
 import { recordChange } from "./job-entries.ts";
 import type { Tx } from "./tx.ts";
@@ -9,66 +10,96 @@ import type { Tx } from "./tx.ts";
 export interface SourceStates {
   /** Reads them. Call it when a savepoint was undone. */
   read(): Promise<void>;
-  /** Takes what was read, and forgets what was counted in a transaction that was undone. */
-  begin(rows: readonly unknown[][]): void;
+  /** Takes the rows of ALL_STATES and ALL_FAILING, and forgets what was told of a transaction that was undone. */
+  begin(states: readonly unknown[][], failing: readonly unknown[][]): void;
   /** Call it after the commit. Returns which sources hookonce has paused by itself. */
   committed(): readonly PausedByItself[];
-  /** Whether none is paused, and none counts its failures. */
-  readonly areOpen: boolean;
   /** Undefined: it is open. */
   of(source: Pick<EventSource, "name">): SourceState | undefined;
+  /** Whether a run that succeeds is to be counted. */
+  isFailing(source: Pick<EventSource, "name">): boolean;
   change(entry: SourceEntry): Promise<void>;
-  /** Resumes a source whose pause is over by this time. */
-  resumeIfOver(name: string, at: number): Promise<void>;
-  /** Opens a resuming source, of which nothing is held any more. */
+  /** Resumes a source whose pause ends at `until`. With another one, somebody has paused it anew. */
+  resumeAfter(name: string, until: number, at: number): Promise<void>;
+  /** Opens a resuming source, of which nothing is left to run. */
   open(name: string): void;
+  /** The last failure that a resuming source has run. */
+  ranOf(source: Pick<EventSource, "name">): FailurePlace;
+  /** A resuming source has run its failures up to this one. An earlier one changes nothing. */
+  haveRun(source: Pick<EventSource, "name">, upTo: FailurePlace): void;
   /** Counts what has become of an event. A failure may pause its source. */
-  count(source: EventSource, result: Result, at: number, how: { readonly isResume: boolean }): void;
+  count(source: CountedSource, result: Counted, at: number, how: "delivery" | Resumed): void;
 }
+
+/** What was run for a resuming source: an event that was held, or one that had failed. */
+export type Resumed = "held" | "failed";
+
+export type CountedSource = Pick<EventSource, "name" | "holdAfter">;
+
+type Counted = Pick<Result, "outcome" | "handler" | "error">;
 
 interface Paused {
   readonly state: SourceState;
   readonly until: number | null;
   readonly reason: string | null;
   readonly stopOnFailure: boolean;
+  readonly ran: FailurePlace;
 }
 
-/** How many failures in a row each source has. Of one node and in memory only: a start begins anew. */
-export interface FailureCounts {
-  committed: ReadonlyMap<string, number>;
-}
+const NOTHING_RAN: FailurePlace = { place: -1, failure: 0 };
 
 export const ALL_STATES =
-  "select name, state, until, reason, stop_on_failure from hookonce.source_states order by seq";
+  "select name, state, until, reason, stop_on_failure, ran_place, ran_failure from hookonce.source_states";
 
-export function createSourceStates(tx: Tx, policy: Policy, counts: FailureCounts): SourceStates {
+/** How many failures in a row each source with `hold_after` has. */
+export const ALL_FAILING = "select name, failures from hookonce.failing_sources";
+
+export function createSourceStates(tx: Tx, policy: Pick<Policy, "countsForHold">): SourceStates {
   const held = createHeldEvents(tx);
   const all = tx.query(ALL_STATES);
+  const allFailing = tx.query(ALL_FAILING);
   const write = tx.query(
-    `insert into hookonce.source_states (name, state, since, until, reason, stop_on_failure)
-     values ($1, $2, $3, $4, $5, $6)
+    `insert into hookonce.source_states
+       (name, state, since, until, reason, stop_on_failure, ran_place, ran_failure)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)
      on conflict (name) do update set
        since = case when source_states.state = excluded.state then source_states.since else excluded.since end,
        state = excluded.state, until = excluded.until, reason = excluded.reason,
-       stop_on_failure = excluded.stop_on_failure`,
+       stop_on_failure = excluded.stop_on_failure,
+       ran_place = excluded.ran_place, ran_failure = excluded.ran_failure`,
+  );
+  const writeRan = tx.query(
+    "update hookonce.source_states set ran_place = $2, ran_failure = $3 where name = $1",
   );
   const remove = tx.query("delete from hookonce.source_states where name = $1");
+  const writeFailing = tx.query(
+    `insert into hookonce.failing_sources (name, failures) values ($1, $2)
+     on conflict (name) do update set failures = excluded.failures`,
+  );
+  const removeFailing = tx.query("delete from hookonce.failing_sources where name = $1");
   let states = new Map<string, Paused>();
-  let failures = new Map<string, number>();
+  let failing = new Map<string, number>();
   let pausedByItself: PausedByItself[] = [];
 
-  function take(rows: readonly unknown[][]): void {
+  function take(rows: readonly unknown[][], counts: readonly unknown[][]): void {
     states = new Map(
-      (rows as [string, SourceState, number | null, string | null, boolean][]).map(
-        ([name, state, until, reason, stopOnFailure]) => [name, { state, until, reason, stopOnFailure }],
+      (rows as [string, SourceState, number | null, string | null, boolean, number, number][]).map(
+        ([name, state, until, reason, stopOnFailure, place, failure]) => [
+          name,
+          { state, until, reason, stopOnFailure, ran: { place, failure } },
+        ],
       ),
     );
+    failing = new Map(counts as [string, number][]);
   }
 
-  function set(name: string, at: number, paused: Paused): void {
-    const { state, until, reason, stopOnFailure } = paused;
-    write.run(name, state, at, until, reason, stopOnFailure);
-    states.set(name, paused);
+  function set(name: string, at: number, change: Omit<Paused, "ran">): void {
+    const before = states.get(name);
+    // A resume that is repeated goes on.
+    const ran = before?.state === change.state ? before.ran : NOTHING_RAN;
+    const { state, until, reason, stopOnFailure } = change;
+    write.run(name, state, at, until, reason, stopOnFailure, ran.place, ran.failure);
+    states.set(name, { ...change, ran });
   }
 
   function open(name: string): void {
@@ -83,55 +114,73 @@ export function createSourceStates(tx: Tx, policy: Policy, counts: FailureCounts
     stopOnFailure: boolean,
   ): Promise<void> {
     if (!states.has(name)) return;
-    if ((await held.next({ name })) === undefined) return open(name);
+    if (
+      (await held.next({ name })) === undefined &&
+      (await held.failureAfter({ name }, NOTHING_RAN)) === undefined
+    )
+      return open(name);
     set(name, at, { state: "resuming", until: null, reason, stopOnFailure });
   }
 
+  function beginsAnew(name: string): void {
+    if (failing.delete(name)) removeFailing.run(name);
+  }
+
   function pauseByItself(name: string, at: number, reason: string): void {
-    failures.delete(name);
+    beginsAnew(name);
+    const state = states.get(name)?.state;
+    if (state === "held" || state === "refusing") return;
     set(name, at, { state: "held", until: null, reason, stopOnFailure: false });
     recordChange(tx, { at, actor: "hookonce", action: "pause", target: name, reason });
     pausedByItself.push({ source: name, reason });
   }
 
   return {
-    read: async () => take(await all.values()),
-    begin(rows) {
-      failures = new Map(counts.committed);
+    async read() {
+      const [rows, counts] = await Promise.all([all.values(), allFailing.values()]);
+      take(rows, counts);
+    },
+    begin(rows, counts) {
       pausedByItself = [];
-      take(rows);
+      take(rows, counts);
     },
-    committed() {
-      counts.committed = failures;
-      return pausedByItself;
-    },
-    get areOpen() {
-      return states.size === 0 && failures.size === 0;
-    },
+    committed: () => pausedByItself,
     of: ({ name }) => states.get(name)?.state,
+    isFailing: ({ name }) => failing.has(name),
     async change({ name, state, at, until, reason, stopOnFailure }) {
-      if (state === "open") await resume(name, at, null, stopOnFailure);
-      else set(name, at, { state, until, reason, stopOnFailure: false });
+      if (state === "open") return resume(name, at, null, stopOnFailure);
+      const before = states.get(name);
+      const isPaused = before !== undefined && before.state !== "resuming";
+      const why = reason ?? (isPaused ? before.reason : null);
+      set(name, at, { state, until, reason: why, stopOnFailure: false });
     },
-    async resumeIfOver(name, at) {
-      // Somebody may have paused it anew since it was read.
-      const until = states.get(name)?.until ?? null;
-      if (until === null || until > at) return;
+    async resumeAfter(name, until, at) {
+      if (states.get(name)?.until !== until) return;
       await resume(name, at, null, false);
       recordChange(tx, { at, actor: "hookonce", action: "resume", target: name, reason: "its time is over" });
     },
     open,
-    count(source, result, at, { isResume }) {
-      const { name } = source;
-      if (result.outcome === "processed" && result.handler !== null) failures.delete(name);
+    ranOf: ({ name }) => states.get(name)?.ran ?? NOTHING_RAN,
+    haveRun({ name }, { place, failure }) {
+      const paused = states.get(name);
+      if (paused?.state !== "resuming") return;
+      const { ran } = paused;
+      if (place < ran.place || (place === ran.place && failure <= ran.failure)) return;
+      writeRan.run(name, place, failure);
+      states.set(name, { ...paused, ran: { place, failure } });
+    },
+    count({ name, holdAfter }, result, at, how) {
+      if (result.outcome === "processed" && result.handler !== null) beginsAnew(name);
       if (result.outcome !== "failed") return;
-      if (isResume && states.get(name)?.stopOnFailure === true)
+      if (how !== "delivery" && states.get(name)?.stopOnFailure === true)
         return pauseByItself(name, at, "an event failed after resume --stop-on-failure");
-      if (source.holdAfter === undefined || !policy.countsForHold(result)) return;
-      const count = (failures.get(name) ?? 0) + 1;
-      failures.set(name, count);
-      if (count >= source.holdAfter)
-        pauseByItself(name, at, `${counted(count, "failure")} in a row (hold_after = ${source.holdAfter})`);
+      // The failure that it repeats has counted.
+      if (how === "failed" || holdAfter === undefined || !policy.countsForHold(result)) return;
+      const count = (failing.get(name) ?? 0) + 1;
+      if (count >= holdAfter)
+        return pauseByItself(name, at, `${counted(count, "failure")} in a row (hold_after = ${holdAfter})`);
+      failing.set(name, count);
+      writeFailing.run(name, count);
     },
   };
 }

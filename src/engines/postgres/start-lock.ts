@@ -27,7 +27,6 @@ export async function duringStart<Result>(
   try {
     const until = performance.now() + LONGEST_MS;
     for (let waits = false; ; waits = true) {
-      // oxlint-disable-next-line no-await-in-loop -- one look after another
       const done = await atomically(wire, async () => {
         const [lock] = await rowsOf<{ taken: boolean }>(wire, tryLock("start"));
         return lock?.taken === true ? { result: await work(wire) } : undefined;
@@ -39,7 +38,6 @@ export async function duringStart<Result>(
           "database_locked",
           `Another hookonce has been starting on this database for ${LONGEST_MS / 1000} s, for example with a long migration. Start again when it is done.`,
         );
-      // oxlint-disable-next-line no-await-in-loop
       await Bun.sleep(LOOK_MS);
     }
   } finally {

@@ -1,8 +1,5 @@
+import { FREE_BODY } from "./body-ids.ts";
 import type { Query, Tx } from "./tx.ts";
-
-/** The id of a body is that of the first event that it brings, unless another body has it. */
-export const FREE_BODY = `case when exists (select 1 from hookonce.bodies where id = $1)
-  then nextval('hookonce.events_id_seq') else $1 end`;
 
 const FIND_FAILURE = `
     select type, handler_hash, code, error, deliveries, first_at, last_at, last_headers, last_body, element,
@@ -30,7 +27,10 @@ const SQL = {
   insertBody: `
     insert into hookonce.bodies (id, received_at, headers, bytes, sha256)
     values (${FREE_BODY}, $2, $3, $4, $5) returning id`,
-  hasBody: `select 1 from hookonce.bodies where id = $1`,
+  // Once a batch was taken apart, its row may have only the part of its first event.
+  hasWholeBody: `
+    select 1 from hookonce.bodies
+    where id = $1 and not exists (select 1 from hookonce.results where event = $1 and body = $1 and element)`,
   // An unhandled event has a result without a handler. Applying the event adds the handler and keeps the
   // body.
   insertResult: `
@@ -51,6 +51,11 @@ const SQL = {
     update hookonce.events set change = nextval('hookonce.changes') where id = $1`,
   // The body of an ignored event is not stored. No body has the id 0.
   explainIgnored: `insert into hookonce.results (event, body, reason) values ($1, 0, $2)`,
+  holdFor: `update hookonce.results set handler_hash = $2 where event = $1`,
+  findHeldFor: `select handler_hash from hookonce.results where event = $1`,
+  wasUnhandled: `
+    select 1 from hookonce.deliveries
+    where source = $1 and event_id = $2 and era = 0 and outcome = 'unhandled' limit 1`,
   giveReason: `update hookonce.results set reason = $2 where event = $1`,
   findPosition: `
     select version, event_id from hookonce.positions where source = $1 and key = $3 and md5(rule) = md5($2) and rule = $2`,
@@ -84,6 +89,11 @@ const SQL = {
   findBody: `
     select headers, bytes, (select element from hookonce.results where event = $1) from hookonce.bodies
     where id = (select body from hookonce.results where event = $1)`,
+  // Whether the stored body holds other events, too, or was taken out of one that does.
+  isPartOfBatch: `
+    select element or body <> event or exists (
+      select 1 from hookonce.results as other where other.body = results.body and other.body <> other.event)
+    from hookonce.results where event = $1`,
   isRedacted: `
     select redacted is not null from hookonce.bodies
     where id = (select body from hookonce.results where event = $1)`,
@@ -107,17 +117,21 @@ const SQL = {
   dropDelivery: `
     delete from hookonce.deliveries where source = $1 and event_id = $2 and era = 0 and number = $3`,
   findFailure: `${FIND_FAILURE} and settled_at is null`,
-  findSettledFailure: `${FIND_FAILURE} and settled_at is not null`,
-  reopenFailure: `
-    update hookonce.failures set settled_at = null where source = $1 and event_id = $2`,
+  findNextFailure: `
+    select place, id, event_id, type, code, handler_hash
+    from hookonce.failures
+    where source = $1 and settled_at is null and (place, id) > ($2, $3) order by place, id limit 1`,
+  // If its handler is gone meanwhile, the one that failed before is kept: it shows that the event needs one.
   recordFailure: `
     insert into hookonce.failures
       (source, event_id, type, handler, code, error, stack, deliveries, first_at, last_at,
-       first_headers, first_body, last_headers, last_body, element, handler_hash, next_at, position)
+       first_headers, first_body, last_headers, last_body, element, handler_hash, next_at, position, event)
     values ($1, $2, $3, $4, $5, $6, $7, 1, $8, $8, $9, $10, $9, $10, $11, $12, $13,
-      coalesce($14::bigint, (select max(id) from hookonce.events), 0))
+      coalesce($14::bigint, (select max(id) from hookonce.events), 0),
+      (select id from hookonce.events where source = $1 and event_id = $2 and era = 0))
     on conflict (source, event_id) do update
-    set type = excluded.type, handler = excluded.handler, handler_hash = excluded.handler_hash,
+    set type = excluded.type, handler = coalesce(excluded.handler, failures.handler),
+      handler_hash = coalesce(excluded.handler_hash, failures.handler_hash),
       code = excluded.code, error = excluded.error,
       stack = excluded.stack, attempts = failures.attempts + 1, deliveries = failures.deliveries + 1,
       last_at = excluded.last_at,
@@ -127,7 +141,8 @@ const SQL = {
   // A run by `hookonce apply` is not a delivery: it has no body and no time of receipt.
   failAgain: `
     update hookonce.failures
-    set handler = $3, code = $4, error = $5, stack = $6, handler_hash = $7, attempts = attempts + 1
+    set handler = coalesce($3, handler), code = $4, error = $5, stack = $6,
+      handler_hash = coalesce($7, handler_hash), attempts = attempts + 1
     where source = $1 and event_id = $2`,
   setRetry: `
     update hookonce.failures set retries = $3, next_at = $4
@@ -138,10 +153,10 @@ const SQL = {
   acceptFailure: `
     update hookonce.failures set accepted_at = coalesce(accepted_at, $3)
     where source = $1 and event_id = $2 and settled_at is null`,
-  // A delivery that runs nothing.
+  // A delivery that runs nothing. A reload may have changed the rule for types.
   skipFailure: `
     update hookonce.failures
-    set deliveries = deliveries + 1, last_at = $3, last_headers = $4, last_body = $5, element = $6
+    set deliveries = deliveries + 1, last_at = $3, last_headers = $4, last_body = $5, element = $6, type = $7
     where source = $1 and event_id = $2 and settled_at is null
     returning deliveries`,
   settleFailure: `

@@ -1,6 +1,6 @@
 import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
 import { eventRedacted } from "../event-redacted.ts";
-import { SETTLED, type OpenFailure } from "../event-rows.ts";
+import { SETTLED, storedInput, type OpenFailure } from "../event-rows.ts";
 import { codeOf } from "../results.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
@@ -157,21 +157,9 @@ export function createApplies(
   /** A failure runs with its latest verified body and the time of its first receipt. */
   function applyFailure(job: Apply, handler: LoadedHandler | null, failure: OpenFailure): Result {
     const { source, eventId } = job;
-    const { type, headersJson, body, element, firstAt } = failure;
-    const headers = JSON.parse(headersJson) as Record<string, string>;
-    const payload = element
-      ? { json: Buffer.from(body).toString() }
-      : source.payloadOf({ headers, body }, eventId);
+    const { type } = failure;
     const said = { eventId, type };
-    const input: HandlerInput | undefined = payload && {
-      id: eventId,
-      type,
-      source: source.name,
-      receivedAt: firstAt,
-      payloadJson: payload.json,
-      headersJson,
-      body,
-    };
+    const input = storedInput(source, { eventId, type, receivedAt: failure.firstAt }, failure);
     const judged = input === undefined ? undefined : judge(job, input);
     if (judged !== undefined && "stale" in judged) {
       const id = store.insertSettled(source, { id: eventId, type }, "stale", null, failure) as number;

@@ -1,15 +1,16 @@
 import type { Database } from "bun:sqlite";
 import { messageOf } from "../../errors.ts";
-import type { Headers, Outcome, Reply } from "../../event.ts";
+import type { Outcome, Reply } from "../../event.ts";
 import type { EventSource, HandlerInput, Incoming, LoadedHandler } from "../engine.ts";
 import { stackWithPlace } from "../error-place.ts";
-import { codeOf, type Run } from "../results.ts";
+import { codeOf, replyJson, type Run } from "../results.ts";
 import type { RecordedOutcome } from "../reader.ts";
 import { prepareDeliveryStatements } from "./delivery-statements.ts";
 import { ownBytes, sha256 } from "../event-bytes.ts";
 import {
   openFailure,
   recorded,
+  storedInput,
   type FailedRun,
   type OpenFailure,
   type RecordedEvent,
@@ -241,24 +242,9 @@ export function createEventStore(db: Database) {
       (sql.sameBytes.row(event, sha256(body), body)?.[0] ?? 1) === 1,
 
     /** Returns a recorded event as it was first delivered, or undefined if its body is gone. */
-    stored(source: EventSource, { id, eventId, type, receivedAt }: RecordedEvent): HandlerInput | undefined {
-      const found = bodyOf(id);
-      if (found === undefined) return undefined;
-      const { headersJson, body, element } = found;
-      const headers = JSON.parse(headersJson) as Headers;
-      const payload = element
-        ? { json: Buffer.from(body).toString() }
-        : source.payloadOf({ headers, body }, eventId);
-      if (payload === undefined) return undefined;
-      return {
-        id: eventId,
-        type,
-        source: source.name,
-        receivedAt,
-        payloadJson: payload.json,
-        headersJson,
-        body,
-      };
+    stored(source: EventSource, event: RecordedEvent): HandlerInput | undefined {
+      const found = bodyOf(event.id);
+      return found && storedInput(source, event, found);
     },
 
     findFailure(source: SourceName, eventId: string): OpenFailure | undefined {
@@ -331,8 +317,4 @@ export function createEventStore(db: Database) {
       if (hasOpenFailures()) sql.settleFailure.run(source.name, eventId, at);
     },
   };
-}
-
-function replyJson(reply: Reply | null): string | null {
-  return reply === null ? null : JSON.stringify(reply);
 }

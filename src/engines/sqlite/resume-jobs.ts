@@ -1,8 +1,8 @@
 import type { Handlers, Job, Policy, Result } from "../engine.ts";
 import type { Applies } from "./apply-jobs.ts";
-import type { RecordedEvent } from "../event-rows.ts";
+import type { FailurePlace, RecordedEvent, WaitingFailure } from "../event-rows.ts";
 import type { EventStore } from "./event-store.ts";
-import type { FailurePlace, HeldEvents, WaitingFailure } from "./held-events.ts";
+import type { HeldEvents } from "./held-events.ts";
 import { handlerGone, nothing, resultOf } from "../results.ts";
 import type { SourceStates } from "./source-states.ts";
 

@@ -2,7 +2,8 @@ import type { Database } from "bun:sqlite";
 import { counted } from "../../logging/counted.ts";
 import type { EventSource, Policy, Result } from "../engine.ts";
 import type { PausedByItself, SourceEntry, SourceState } from "../source-states.ts";
-import { createHeldEvents, type FailurePlace } from "./held-events.ts";
+import type { FailurePlace } from "../event-rows.ts";
+import { createHeldEvents } from "./held-events.ts";
 import { recordChange } from "./job-entries.ts";
 
 /** Which sources are paused. Every call belongs to the caller's open transaction, except `committed`. */

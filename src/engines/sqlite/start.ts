@@ -11,10 +11,11 @@ import type {
   StartPlan,
 } from "../store.ts";
 import { readLeft } from "../marker.ts";
+import { logRecovered } from "../recovered-runs.ts";
 import { heldByItself } from "../source-states.ts";
 import { copyBeforeMigration } from "./backup.ts";
 import { expressionProblem } from "./bindings.ts";
-import { recoverRuns, type Recovered } from "./interrupted-runs.ts";
+import { recoverRuns } from "./interrupted-runs.ts";
 import { openToRead, setForeignLogAside } from "./leftover-log.ts";
 import { tellServed } from "./lock-text.ts";
 import { repeatMark, writeNewMark } from "./log-mark.ts";
@@ -197,25 +198,6 @@ function recover(
   });
   logRecovered(recovered, log);
   for (const { source, reason } of states.committed()) log.warn({ source, reason }, heldByItself(source));
-}
-
-function logRecovered(recovered: readonly Recovered[], log: StartLog): void {
-  for (const { run, code } of recovered) {
-    const { source, eventId: event, type, handler } = run;
-    const fields = { source, event, type, handler };
-    if (code === null)
-      log.warn(
-        fields,
-        "hookonce ended while this handler ran: the event runs again, alone in its transaction",
-      );
-    else
-      log.error(
-        { ...fields, code },
-        code === "handler_timeout"
-          ? `the handler did not return, so hookonce killed itself: the event is skipped until the handler is changed, or until you run: hookonce apply ${event}`
-          : `the process ended again while this handler ran: the event is skipped until the handler is changed, or until you run: hookonce apply ${event}`,
-      );
-  }
 }
 
 function migrateAll(

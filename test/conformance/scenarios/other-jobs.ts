@@ -174,8 +174,8 @@ export const otherJobs: readonly Scenario[] = [
       {
         jobs: [
           deliver("a"),
-          replay("a", { job: "job 1", ordered: { event: 1, change: 0 } }),
-          replay("a", { job: "job 2", ordered: { event: 1, change: 0 } }),
+          replay("a", { job: "job 1", ordered: { event: 9, change: 0 } }),
+          replay("a", { job: "job 2", ordered: { event: 9, change: 0 } }),
         ],
       },
     ],

@@ -29,6 +29,8 @@ export interface Cluster extends AsyncDisposable {
   readonly data: string;
   /** Makes an empty database, or a copy of another one. */
   database(template?: string): Promise<PostgresTarget>;
+  /** Removes a database that {@link Cluster.database} has made, and ends its connections. */
+  remove(target: PostgresTarget): Promise<void>;
   start(): Promise<void>;
   /** @param mode as `pg_ctl stop -m` has it; "immediate" is a crash */
   stop(mode?: "fast" | "immediate"): Promise<void>;
@@ -89,21 +91,28 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     connectTimeoutMs: 10_000,
   };
   let databases = 0;
+  let admin: Promise<Connection> | undefined;
+  /** Runs a statement that is about databases. Making a connection takes longer than such a statement. */
+  const change = async (statement: string): Promise<void> => {
+    const opened = await admin?.catch(() => undefined);
+    if (opened?.isOpen() !== true) admin = connect(target);
+    await (await (admin as Promise<Connection>)).script(statement);
+  };
   const cluster: Cluster = {
     target,
     folder,
     data,
     async database(template = "template1") {
       const name = `test_${++databases}`;
-      const connection = await connect(target);
-      await connection.script(`create database ${name} template ${template}`);
-      await connection.drop();
+      await change(`create database ${name} template ${template}`);
       return { ...target, database: name, beside: join(folder, name) };
     },
+    remove: ({ database }) => change(`drop database ${database} with (force)`),
     start: () => run("pg_ctl", "-D", data, "-l", join(folder, "log"), "-w", "start"),
     promote: () => run("pg_ctl", "-D", data, "-w", "promote"),
     stop: (mode = "fast") => run("pg_ctl", "-D", data, "-m", mode, "-w", "stop"),
     async [Symbol.asyncDispose]() {
+      await (await admin?.catch(() => undefined))?.drop();
       if (existsSync(join(data, "postmaster.pid"))) await cluster.stop("immediate");
       rmSync(folder, { recursive: true, force: true });
     },

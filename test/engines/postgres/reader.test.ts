@@ -349,7 +349,7 @@ async function groupsOf(reader: Reader, source: string | undefined, cap: number)
   const found = await reader.failureGroups({ source }, cap);
   return {
     ...found,
-    groups: found.groups.map((group) => ({ ...group, types: [...group.types].sort() })),
+    groups: found.groups.map(({ types, ...group }) => ({ group, types: [...types].sort() })),
   };
 }
 

@@ -101,8 +101,9 @@ describe.skipIf(postgresPrograms() === undefined)("a rehearsal on PostgreSQL", (
     await other.send("begin");
     await other.send("select * from credits");
     const files = { ...credits, "0002.sql": "alter table credits add column a int;" };
-    const { problems, close } = await rehearseStart(target, plan(files), { durations: false });
-    close();
+    const rehearsed = await rehearseStart(target, plan(files), { durations: false });
+    rehearsed.close();
+    const { problems } = rehearsed;
     await other.drop();
     expect(problems).toMatchObject([{ file: "migrations/0002.sql", line: 1 }]);
     expect(problems[0]?.message).toContain("another transaction uses its tables");
@@ -112,8 +113,9 @@ describe.skipIf(postgresPrograms() === undefined)("a rehearsal on PostgreSQL", (
     const target = await newDatabase();
     await start(target, credits);
     const files = { "0001.sql": "create table other (id int);" };
-    const { problems, close } = await rehearseStart(target, plan(files), { durations: false });
-    close();
+    const rehearsed = await rehearseStart(target, plan(files), { durations: false });
+    rehearsed.close();
+    const { problems } = rehearsed;
     expect(problems[0]?.message).toContain("migrations/0001.sql was changed after it was applied");
   });
 });

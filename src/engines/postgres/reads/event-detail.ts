@@ -153,7 +153,8 @@ export function detailReads(ask: Ask): Pick<Reader, "event"> {
       rowsChanged: hasRun ? result.rowsChanged : null,
       durationUs: hasRun ? result.durationUs : null,
       stored,
-      isRemoved: result !== undefined && result.body !== 0 && stored === null,
+      isRemoved:
+        stored === null && result !== undefined && (result.body !== 0 || event.outcome !== "ignored"),
       redacted: result?.redacted ?? 0,
       // Of an event that arrived once, no delivery is kept.
       timeline:

@@ -32,7 +32,6 @@ export async function lookForPage<Row, Key>(
   const items: Row[] = [];
   for (let after = from, count = isSearch ? FIRST_LOOK : Math.max(FIRST_LOOK, limit + 1); ;) {
     const began = performance.now();
-    // oxlint-disable-next-line no-await-in-loop -- each look begins where the last one has ended
     const { rows, end } = await look(after, count, limit - items.length);
     items.push(...rows);
     const last = rows.at(-1);

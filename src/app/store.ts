@@ -1,31 +1,32 @@
-import {
-  POSTGRES_NOT_YET,
-  type DatabaseLocation,
-  type FileLocation,
-  type PostgresLocation,
-} from "../config/location.ts";
+import type { DatabaseLocation, FileLocation, PostgresLocation } from "../config/location.ts";
 import type { PostgresTarget } from "../config/postgres.ts";
 import { createSecretLookup } from "../config/secrets.ts";
 import { handlerModules } from "../engines/sqlite/sqlite-engine.ts";
 import { sqliteStore } from "../engines/sqlite/store.ts";
 import type { Engine } from "../engines/engine.ts";
 import type { MoveIn, MoveOut } from "../engines/move.ts";
-import type { Store } from "../engines/store.ts";
+import type { FileStore, Store } from "../engines/store.ts";
 import { HookonceError } from "../errors.ts";
 
 /*
  * Chooses the engine of a database. No other file does. An inbox on SQLite loads no other engine.
  */
 
-export function storeOf(location: DatabaseLocation): Promise<Store> {
-  if (location.kind === "file") return Promise.resolve(sqliteStore(location.path));
-  return Promise.reject(notYet());
+/** @throws HookonceError `config_invalid` if the URLs of PostgreSQL cannot be used */
+export async function storeOf(location: FileLocation): Promise<FileStore>;
+export async function storeOf(location: DatabaseLocation): Promise<Store>;
+export async function storeOf(location: DatabaseLocation): Promise<Store> {
+  if (location.kind === "file") return sqliteStore(location.path);
+  const { postgresStore } = await import("../engines/postgres/store.ts");
+  return postgresStore(await targetOf(location));
 }
 
 /** What handlers may import of the engine. Null: it is not known which database is meant. */
-export function handlerModulesOf(location: DatabaseLocation | null): ReturnType<Engine["handlerModules"]> {
+export async function handlerModulesOf(
+  location: DatabaseLocation | null,
+): ReturnType<Engine["handlerModules"]> {
   if (location === null || location.kind === "file") return handlerModules();
-  return Promise.reject(notYet());
+  return (await import("../engines/postgres/postgres-engine.ts")).handlerModules();
 }
 
 /**
@@ -61,5 +62,3 @@ async function targetOf(location: PostgresLocation): Promise<PostgresTarget> {
     problems: problems.map(({ message }) => ({ message: `database: ${message}` })),
   });
 }
-
-const notYet = (): HookonceError => new HookonceError("config_invalid", `${POSTGRES_NOT_YET}.`);

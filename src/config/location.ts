@@ -19,12 +19,6 @@ export interface PostgresLocation {
   readonly folder: string;
 }
 
-/** Until the engine is complete, no config and no command may name such a database. */
-export const POSTGRES_IS_READY: boolean = false;
-
-export const POSTGRES_NOT_YET =
-  'PostgreSQL is not available yet: write the path of a SQLite database, as in database = "data/hookonce.db"';
-
 export function fileAt(path: string): FileLocation {
   return { kind: "file", path };
 }

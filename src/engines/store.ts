@@ -231,6 +231,17 @@ export interface Store {
   /** Whether a path is that of the database, or of a file that is made beside it. */
   belongsTo(path: string): boolean;
   /**
+   * Opens the database to try handlers on. Nothing closes it: the process ends.
+   *
+   * @returns "copy" if handlers cannot be tried in the real database: a start would migrate it first, or it
+   *   is not in WAL mode; or why it cannot be copied
+   */
+  openTrial(options: TrialOptions): Promise<Trial | "copy" | { readonly why: string }>;
+}
+
+/** A database that is a file, so that hookonce itself can back it up. */
+export interface FileStore extends Store {
+  /**
    * Copies the database with all its tables, while other processes use it.
    *
    * @param path the file of the copy, which does not exist yet
@@ -239,11 +250,4 @@ export interface Store {
   copy(path: string, options?: CopyOptions): Promise<void>;
   /** Reads the whole database, which nothing else uses, and checks that it is intact. */
   examine(): Examined | Promise<Examined>;
-  /**
-   * Opens the database to try handlers on. Nothing closes it: the process ends.
-   *
-   * @returns "copy" if handlers cannot be tried in the real database: a start would migrate it first, or it
-   *   is not in WAL mode; or why it cannot be copied
-   */
-  openTrial(options: TrialOptions): Promise<Trial | "copy" | { readonly why: string }>;
 }

@@ -11,7 +11,10 @@ export interface ChangedTable {
   readonly deleted: number;
 }
 
-/** A value of SQLite. Long text is cut, a blob is written as `x'…'`, and a large integer as its digits. */
+/**
+ * A value of the database. Long text is cut, and a large integer is written as its digits. A blob of SQLite is written as
+ * `x'…'`, and what PostgreSQL has besides numbers and text is written as PostgreSQL writes it.
+ */
 export type ShownValue = string | number | null;
 
 export interface ChangedRow {
@@ -66,6 +69,17 @@ export interface ObservedMessage {
   readonly id: string;
   /** The first line of what a handler enqueued. Null if the event itself would be sent. */
   readonly body: string | null;
+}
+
+/** At most so many messages of a run are shown. */
+export const MAX_MESSAGES = 100;
+
+/** In characters. */
+const MAX_BODY = 500;
+
+export function firstLine(body: Uint8Array | string): string {
+  const text = typeof body === "string" ? body : Buffer.from(body.subarray(0, 4 * MAX_BODY)).toString();
+  return (text.trimStart().split("\n", 1)[0] ?? "").slice(0, MAX_BODY).toWellFormed();
 }
 
 export interface ObservedRun {

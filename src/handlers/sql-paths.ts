@@ -51,8 +51,8 @@ interface Value extends Pick<JsonRead, "of" | "index" | "keepsNull"> {
 }
 
 /**
- * Finds the literal paths that a SQL handler reads from `:payload` and `:headers`, with `->`, `->>` or a
- * function: https://sqlite.org/json1.html. `value` of a json_each() is followed, and so are the columns of subqueries
+ * Finds the literal paths that a SQL handler reads from `:payload` and `:headers`, with `->`, `->>`, PostgreSQL's `#>` and
+ * `#>>`, or a function: https://sqlite.org/json1.html. `value` of a json_each() is followed, and so are the columns of subqueries
  * and common table expressions that are named with `as`. A path that is put together at run time is left out.
  */
 export function pathsRead(sql: string): PathRead[] {
@@ -106,11 +106,12 @@ function readsIn(sql: string, tokens: readonly Token[]): Read[] {
     if (operand === undefined || operand.steps === null) return operand;
     const steps = [...operand.steps];
     let { next, keepsNull } = operand;
-    while (tokens[next]?.groups["arrow"] !== undefined) {
-      const more = stepsOfOperand(tokens[next + 1]);
+    for (;;) {
+      const arrow = tokens[next]?.groups["arrow"];
+      const more = arrow === undefined ? undefined : stepsOfOperand(arrow, tokens[next + 1]);
       if (more === undefined) break;
       steps.push(...more);
-      keepsNull = tokens[next]?.text === "->";
+      keepsNull = arrow === "->" || arrow === "#>";
       next += 2;
     }
     const value = { ...operand, keepsNull, steps, next };

@@ -1,8 +1,8 @@
 import type { Step } from "./payload-paths.ts";
 
-/** SQLite's tokens, as far as paths and clauses must be told apart. */
+/** The tokens of SQLite and of PostgreSQL, as far as paths and clauses must be told apart. */
 const TOKEN =
-  /(?<blank>\s+|--[^\n]*|\/\*[^]*?(?:\*\/|$))|(?<text>'(?:[^']|'')*')|(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)|(?<parameter>\?\d*|[:@$][\w$\u0080-\uffff]+)|(?<arrow>->>?)|(?<number>-?\d+(?![\w.]))|(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|[^]/gy;
+  /(?<blank>\s+|--[^\n]*|\/\*[^]*?(?:\*\/|$))|(?<text>'(?:[^']|'')*')|(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)|(?<cast>::)|(?<parameter>\?\d*|[:@$][\w$\u0080-\uffff]+)|(?<arrow>->>?|#>>?)|(?<number>-?\d+(?![\w.]))|(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|[^]/gy;
 
 export interface Token {
   readonly text: string;
@@ -55,13 +55,29 @@ function literalOf(token: Token | undefined): string | undefined {
 }
 
 /** What follows an arrow: an index, a path, or a key. */
-export function stepsOfOperand(token: Token | undefined): Step[] | undefined {
+export function stepsOfOperand(arrow: string, token: Token | undefined): Step[] | undefined {
+  if (arrow.startsWith("#")) return stepsOfArray(literalOf(token) ?? "");
   if (token?.groups["number"] !== undefined) return [Number(token.text)];
   const label = literalOf(token);
   if (label === undefined || label === "") return undefined;
   if (label.startsWith("$")) return stepsOfText(label);
   if (/^\[.+\]$/s.test(label)) return stepsOfText(`$${label}`);
   return label.includes('"') ? undefined : [label];
+}
+
+/** `{lines,0,"name"}`: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
+function stepsOfArray(text: string): Step[] | undefined {
+  if (!/^\{.+\}$/s.test(text)) return undefined;
+  const elements = text
+    .slice(1, -1)
+    .matchAll(/\s*(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<bare>[^",{}\\]+?))\s*(?:,|$)/gsy);
+  const found = [...elements];
+  if (found.reduce((length, [whole]) => length + whole.length, 2) !== text.length) return undefined;
+  return found.map(({ groups = {} }) => {
+    const { quoted, bare = "" } = groups as Token["groups"];
+    if (quoted !== undefined) return quoted.replaceAll(/\\(.)/gs, "$1");
+    return /^-?\d+$/.test(bare) ? Number(bare) : bare;
+  });
 }
 
 export function stepsOfPath(token: Token | undefined): Step[] | undefined {

@@ -348,11 +348,19 @@ describe("a mistake in the config is reported with its line, its field and the r
           ],
         ] as [number, string][],
       })),
-      ...["postgres://app:very_secret@db/shop", "postgresql:///shop"].map((url) => ({
-        name: `a database that is ${url}`,
-        toml: `version = 1\ndatabase = "${url}"\n${SOURCE}`,
-        problems: [[2, "database: PostgreSQL is not available yet: write the path"]] as [number, string][],
-      })),
+      {
+        name: "a database with its password",
+        toml: `version = 1\ndatabase = "postgres://app:very_secret@db/shop"\n${SOURCE}`,
+        problems: [[2, "database: the URL contains the password, and the config must not contain a secret"]],
+      },
+      {
+        name: "a list of databases, of which one names no user and no host",
+        toml: `version = 1\ndatabase = [\n"postgres://app@db/shop", "postgresql:///shop"]\n${SOURCE}`,
+        problems: [
+          [3, "the URL names no user: write it before the host"],
+          [3, "the URL names no host: write one"],
+        ],
+      },
       {
         name: "a database that is another URL",
         toml: `version = 1\ndatabase = "mysql://app:very_secret@db/shop"\n${SOURCE}`,

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { EACH, jsonPath, lookUp, nearestPath } from "../../src/handlers/payload-paths.ts";
-import { pathsRead } from "../../src/handlers/sql-paths.ts";
+import { jsonReads, pathsRead } from "../../src/handlers/sql-paths.ts";
 
 const found = (sql: string): string[] => pathsRead(sql).map(({ of, steps }) => `${of} ${jsonPath(steps)}`);
 
@@ -181,4 +181,15 @@ describe("a path in a payload", () => {
     const huge = { first: 1, ...Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`k${n}`, n])) };
     expect(nearestPath([huge], ["furst"])).toBe("$.first");
   });
+});
+
+test("the paths of PostgreSQL are found, and its casts are not bindings", () => {
+  const sql = `select (:payload #>> '{data,object,id}')::bigint, :payload -> 'data' #> '{lines,0,"a b"}', :event_id::text,
+    :headers ->> 'x-note', :payload #>> '{data,', :payload #>> :type::text[]`;
+  expect(pathsRead(sql).map(({ of, line, steps }) => ({ of, line, steps }))).toEqual([
+    { of: "payload", line: 1, steps: ["data", "object", "id"] },
+    { of: "payload", line: 1, steps: ["data", "lines", 0, "a b"] },
+    { of: "headers", line: 2, steps: ["x-note"] },
+  ]);
+  expect(jsonReads(sql).map(({ index }) => index)).toEqual([0, 0, 2]);
 });

@@ -277,7 +277,7 @@ function fitting(list: readonly Job[]): readonly Job[] {
 }
 
 /** An error of a statement that was sent before, and for which those behind it fail. */
-async function causeOf(tx: Lane["tx"], error: unknown): Promise<unknown> {
+export async function causeOf(tx: Lane["tx"], error: unknown): Promise<unknown> {
   const before = await tx.settled().then(
     () => undefined,
     (cause: unknown) => cause,

@@ -1,6 +1,7 @@
 import { HookonceError } from "../../errors.ts";
 import { leavingGate } from "../late-error.ts";
 import { explainValue } from "./bindings.ts";
+import type { Observe } from "./observation.ts";
 import { stateOf } from "./trouble.ts";
 import { changedSoFar, countedBy, type Counted } from "./row-counts.ts";
 import type { SqlStatement } from "./sql-text.ts";
@@ -17,6 +18,13 @@ import type { Wire } from "./wire.ts";
 interface Allowed {
   readonly text: string;
   readonly counted: Counted;
+}
+
+/** What a statement has done. */
+interface Ran {
+  readonly rows: readonly (readonly unknown[] | Readonly<Record<string, unknown>>)[];
+  /** Undefined if it only reads. */
+  readonly changed: number | undefined;
 }
 
 /** How many are kept. The limit is for handlers that build SQL from data. */
@@ -50,7 +58,8 @@ export interface Gate {
 /** Opens a gate for one run of a handler, inside its event's savepoint. */
 export type OpenGate = (wire: Wire) => Gate;
 
-export function createGates(): OpenGate {
+/** @param observe runs the statements of a handler that is tried */
+export function createGates(observe: Observe = (_statement, _bound, work) => work()): OpenGate {
   const cache = new Map<string, Allowed>();
 
   async function allowed(wire: Wire, sql: string): Promise<Allowed> {
@@ -93,16 +102,26 @@ export function createGates(): OpenGate {
       return result;
     }
 
+    async function send(sql: string, values: readonly unknown[], form: RowForm): Promise<Ran> {
+      const { text, counted } = await allowed(wire, sql);
+      const checked = checkedValues(values);
+      const before = counted === "statistics" ? await changedSoFar(wire) : 0;
+      const { rows, command, count } = await (form === "arrays"
+        ? wire.send(text, checked)
+        : wire.objects(text, checked));
+      if (counted === "statistics") return { rows, changed: (await changedSoFar(wire)) - before };
+      return { rows, changed: counted === "tag" && command !== "SELECT" ? count : undefined };
+    }
+
     async function run(sql: string, values: readonly unknown[], form: RowForm): Promise<unknown[]> {
       try {
-        const { text, counted } = await allowed(wire, sql);
-        const checked = checkedValues(values);
-        const before = counted === "statistics" ? await changedSoFar(wire) : 0;
-        const { rows, command, count } = await (form === "arrays"
-          ? wire.send(text, checked)
-          : wire.objects(text, checked));
-        if (counted === "tag" && command !== "SELECT") rowsChanged += count;
-        if (counted === "statistics") rowsChanged += (await changedSoFar(wire)) - before;
+        const { rows, changed } = await observe(
+          { sql, line: null },
+          values,
+          () => send(sql, values, form),
+          (sent) => sent.changed ?? sent.rows.length,
+        );
+        rowsChanged += changed ?? 0;
         return rows.map(readRow);
       } catch (error) {
         const shown = explainValue(error);

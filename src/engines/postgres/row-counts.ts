@@ -31,25 +31,27 @@ export async function changedSoFar(wire: Wire): Promise<number> {
   return Number(rows[0]?.[0]);
 }
 
-/**
- * Sends a statement at once.
- *
- * @returns how many rows it has changed
- */
+/** How many rows a statement has changed, and how many it has changed or returned. */
+export interface RowCounts {
+  readonly changed: number;
+  readonly rows: number;
+}
+
+/** Sends a statement at once. */
 export async function sendCounted(
   wire: Wire,
   text: string,
   values: readonly Value[],
   counted: Counted,
-): Promise<number> {
+): Promise<RowCounts> {
   if (counted !== "statistics") {
     const { command, count } = await wire.send(text, values);
-    return counted === "tag" && command !== "SELECT" ? count : 0;
+    return { changed: counted === "tag" && command !== "SELECT" ? count : 0, rows: count };
   }
   const [before, , after] = await Promise.all([
     changedSoFar(wire),
     wire.send(text, values),
     changedSoFar(wire),
   ]);
-  return after - before;
+  return { changed: after - before, rows: after - before };
 }

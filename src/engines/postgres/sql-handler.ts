@@ -4,23 +4,26 @@ import { notePlace } from "../error-place.ts";
 import { isUnfinished, unfinished, WHY_UNFINISHED } from "../unfinished.ts";
 import { bind, bindingProblems, explainValue } from "./bindings.ts";
 import type { HandlerRun, PostgresHandler } from "./handler.ts";
+import type { Observe } from "./observation.ts";
 import { isFollowing } from "./trouble.ts";
 import { countedBy, sendCounted } from "./row-counts.ts";
 import { lineAt, splitStatements, type SqlStatement } from "./sql-text.ts";
 import { checkOnServer, explained, placeIn, refusedByName } from "./statement-check.ts";
 import { sqliteForms } from "./sqlite-forms.ts";
-import type { Wire } from "./wire.ts";
+import type { Value, Wire } from "./wire.ts";
 
 type SqlCode = Extract<HandlerCode, { language: "sql" }>;
 
 /**
  * Checks each statement of a `.sql` handler, in an open transaction that the caller rolls back.
  *
+ * @param observe runs the statements of a handler that is tried, one after another
  * @returns the handler, or every problem with its line
  */
 export async function loadSqlHandler(
   wire: Wire,
   { file, hash, text }: SqlCode,
+  observe?: Observe,
 ): Promise<PostgresHandler | Problem[]> {
   const statements = splitStatements(text);
   const problems: Problem[] = [];
@@ -37,8 +40,29 @@ export async function loadSqlHandler(
   }
   const steps = statements.map((statement) => {
     const { text, valuesFor } = bind(statement);
-    return { text, valuesFor, counted: countedBy(statement), place: `${file}:${statement.line}` };
+    return { statement, text, valuesFor, counted: countedBy(statement) };
   });
+  const send = async (
+    wire: Wire,
+    { statement, text, counted }: (typeof steps)[number],
+    values: readonly Value[],
+  ) => {
+    try {
+      const { changed } = await (observe === undefined
+        ? sendCounted(wire, text, values, counted)
+        : observe(
+            { sql: statement.text, line: statement.line },
+            values,
+            () => sendCounted(wire, text, values, counted),
+            ({ rows }) => rows,
+          ));
+      return changed;
+    } catch (error) {
+      const shown = explainValue(error);
+      notePlace(shown, `${file}:${statement.line}`);
+      throw shown;
+    }
+  };
   return {
     file,
     hash,
@@ -46,17 +70,16 @@ export async function loadSqlHandler(
     mayEnqueue: /outbox/i.test(text),
     run(wire, input) {
       const values = steps.map(({ valuesFor }) => valuesFor(input));
-      const sent = steps.map(({ text, counted, place }, index) => {
-        const answer = sendCounted(wire, text, values[index] ?? [], counted);
-        return answer.catch((error: unknown) => {
-          const shown = explainValue(error);
-          notePlace(shown, place);
-          throw shown;
-        });
-      });
-      return allOf(sent);
+      const work = steps.map((step, index) => () => send(wire, step, values[index] ?? []));
+      return observe === undefined ? allOf(work.map((one) => one())) : inTurn(work);
     },
   };
+}
+
+async function inTurn(work: readonly (() => Promise<number>)[]): Promise<HandlerRun> {
+  let rowsChanged = 0;
+  for (const one of work) rowsChanged += await one();
+  return { rowsChanged, reply: null };
 }
 
 /** The first error is the cause of those behind it. */

@@ -1,4 +1,4 @@
-import type { Store } from "../store.ts";
+import type { FileStore } from "../store.ts";
 import { belongsToDatabase } from "./beside.ts";
 import { diskUse } from "./disk-space.ts";
 import { lockDatabase } from "./lock.ts";
@@ -6,7 +6,7 @@ import { servedBy } from "./lock-text.ts";
 import { openForReading, openStore, rehearseStart } from "./start.ts";
 
 /** @param database the absolute path of its file */
-export const sqliteStore = (database: string): Store => ({
+export const sqliteStore = (database: string): FileStore => ({
   rehearse: (...plan) => rehearseStart(database, ...plan),
   lock: (options) => lockDatabase(database, options),
   servedBy: () => servedBy(database),

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { HookonceError } from "../../errors.ts";
 import type { EventSource, Incoming, Job, Result } from "../engine.ts";
 import type { StoredEvent, Trial, TrialOptions } from "../store.ts";
-import type { ObservedMessage, ObservedRun } from "../trial.ts";
+import { firstLine, MAX_MESSAGES, type ObservedMessage, type ObservedRun } from "../trial.ts";
 import { watchChanges, type ChangeWatch } from "./changed-tables.ts";
 import { createEventStore, type EventStore } from "./event-store.ts";
 import { createGates } from "./gate.ts";
@@ -161,12 +161,6 @@ function jobsOf(
   return createJobs(connection, store, policy, runs, interrupted, outbox, undefined, allOpen);
 }
 
-/** At most so many messages of a run are shown. */
-const MAX_MESSAGES = 100;
-
-/** In characters. */
-const MAX_BODY = 500;
-
 type MessageWatch = ReturnType<typeof watchMessages>;
 
 /** Reads the messages of a run before it is rolled back. */
@@ -186,11 +180,6 @@ function watchMessages(connection: Database) {
           Object.assign(message, { body: body === null ? null : firstLine(body) }),
         ),
   };
-}
-
-function firstLine(body: Uint8Array | string): string {
-  const text = typeof body === "string" ? body : Buffer.from(body.subarray(0, 4 * MAX_BODY)).toString();
-  return (text.trimStart().split("\n", 1)[0] ?? "").slice(0, MAX_BODY).toWellFormed();
 }
 
 function isReady(real: Database, { migrations }: TrialOptions): boolean {

@@ -1,18 +1,19 @@
 import { sql } from "drizzle-orm";
 import type { PgRemoteDatabase } from "drizzle-orm/pg-proxy";
 import type { PostgresTarget } from "../../src/config/postgres.ts";
+import { BATCH_LIMITS } from "../../src/engines/postgres/begin-batch.ts";
 import { connectTo, type Connection } from "../../src/engines/postgres/connection.ts";
 import { lock } from "../../src/engines/postgres/locks.ts";
 import { createPool } from "../../src/engines/postgres/pool.ts";
 import { createPostgresEngine } from "../../src/engines/postgres/postgres-engine.ts";
 import { createProbe } from "../../src/engines/postgres/probe.ts";
-import { createReader } from "../../src/engines/postgres/reader.ts";
+import { createReader, READ_LIMITS } from "../../src/engines/postgres/reader.ts";
 import { createServer } from "../../src/engines/postgres/server.ts";
 import { textOf } from "../../src/engines/postgres/sql.ts";
 import { prepareDatabase } from "../../src/engines/postgres/start.ts";
 import type { Reply } from "../../src/event.ts";
 import { policy } from "../../src/inbox/decide.ts";
-import { sharedCluster } from "../engines/postgres/cluster.ts";
+import { sharedCluster, type Cluster } from "../engines/postgres/cluster.ts";
 import type {
   Contents,
   Effect,
@@ -42,6 +43,18 @@ let next: Promise<PostgresTarget> | undefined;
 
 async function createTemplate(): Promise<PostgresTarget> {
   const target = await (await sharedCluster()).database();
+  await prepare(target);
+  return target;
+}
+
+/** A store on another server than that of the whole test. */
+export async function createStoreOn(cluster: Cluster): Promise<Store> {
+  const target = await cluster.database();
+  await prepare(target);
+  return storeAt(JSON.stringify(target));
+}
+
+async function prepare(target: PostgresTarget): Promise<void> {
   const plan = {
     convertToWal: false,
     rules: [],
@@ -50,7 +63,6 @@ async function createTemplate(): Promise<PostgresTarget> {
     now: 1,
   };
   await prepareDatabase(createServer(target), plan, { debug() {}, info() {}, warn() {}, error() {} });
-  return target;
 }
 
 async function copy(): Promise<PostgresTarget> {
@@ -107,8 +119,8 @@ function storeAt(location: string): Store {
     location,
     open(told = {}) {
       const server = createServer(target);
-      const lanes = createPool(server, 2);
-      const reads = createPool(server, 3);
+      const lanes = createPool(server, 2, BATCH_LIMITS);
+      const reads = createPool(server, 3, READ_LIMITS);
       const reader = createReader(reads);
       const engine = createPostgresEngine({
         policy,

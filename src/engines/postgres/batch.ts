@@ -1,6 +1,7 @@
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Handlers, Job, JobResult, RunNote } from "../engine.ts";
 import type { PausedByItself } from "../source-states.ts";
+import { within } from "./deadline.ts";
 import { beginBatch, failedAmong, noteFailure } from "./begin-batch.ts";
 import type { BatchBodies } from "./deliveries.ts";
 import type { Lane } from "./lane.ts";
@@ -43,6 +44,12 @@ export interface BatchWriter {
 /** The most events of a transaction, and the most bytes of their bodies. */
 const MAX_EVENTS = 64;
 const MAX_BYTES = 4 * 1024 * 1024;
+
+/**
+ * How long the server may take to commit, in milliseconds: a synchronous standby that is away makes it wait. Then nobody
+ * knows whether it is committed, and the provider's retry finds out.
+ */
+const COMMIT_MS = 10_000;
 
 /** How many deliveries are sent to the server at once, at most. The time is looked at after that. */
 const MAX_AT_ONCE = 64;
@@ -112,10 +119,11 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
       );
       await tx.settled();
       committing = true;
-      const { command } = await tx.wire.send("commit");
+      const { command } = await within(tx.wire, COMMIT_MS, () => tx.wire.send("commit"));
       if (command !== "COMMIT")
         throw new HookonceError("storage_failed", "The server has rolled the batch back.");
-    } catch (error) {
+    } catch (thrown) {
+      const error = await causeOf(tx, thrown);
       if (!committing) await rollBack(tx.wire);
       const trouble = troubleOf(error);
       if (trouble === "away") await tx.wire.drop();
@@ -297,7 +305,7 @@ async function checkDeferred(wire: Lane["tx"]["wire"]): Promise<void> {
 }
 
 /** Returns the error if nothing was recorded. The provider's retry delivers the event again. */
-function refusal(cause: unknown): HookonceError {
+export function refusal(cause: unknown): HookonceError {
   const failure = ownFailure(cause);
   if (failure instanceof HookonceError) return failure;
   return new HookonceError("storage_failed", "The database could not be written.", { cause });

@@ -1,4 +1,6 @@
 import type { Job } from "../engine.ts";
+import type { Limits } from "./connection.ts";
+import { within } from "./deadline.ts";
 import { HIDDEN_IDS } from "./hidden-ids.ts";
 import type { Lane } from "./lane.ts";
 import { lock } from "./locks.ts";
@@ -10,6 +12,12 @@ import { troubleOf } from "./trouble.ts";
 
 /** In milliseconds. `idle` is longer than a handler may take. */
 const TIMEOUTS = { baton: 1000, statement: 30_000, idle: 40_000 } as const;
+
+/** Of a connection that writes batches. The limits of the server are set by each batch. */
+export const BATCH_LIMITS: Limits = { silenceMs: TIMEOUTS.statement + 5000 };
+
+/** How long the server may take to begin a batch, once it has the baton, in milliseconds. */
+const BEGIN_MS = 5000;
 
 const SETTINGS = `
   select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
@@ -46,7 +54,7 @@ export async function beginBatch(
   ] as const;
   const states = Promise.all([tx.query(ALL_STATES).values(), tx.query(ALL_FAILING).values()]);
   states.catch(() => {});
-  const answers = await Promise.allSettled(sent);
+  const answers = await within(wire, batonMs + BEGIN_MS, () => Promise.allSettled(sent));
   const failed = answers.find((answer) => answer.status === "rejected");
   if (failed !== undefined) {
     await rollBack(wire);

@@ -1,5 +1,6 @@
 import { SQL, type TLSOptions } from "bun";
 import type { PostgresTarget, SslMode } from "../../config/postgres.ts";
+import { createSilence } from "./silence.ts";
 import { stateOf } from "./trouble.ts";
 import { wireOf, type Wire } from "./wire.ts";
 
@@ -9,6 +10,14 @@ const SESSION = {
   standard_conforming_strings: "on",
   client_min_messages: "warning",
 } as const;
+
+/** Limits of a session. None by default: a migration may take hours. In milliseconds. */
+export interface Limits {
+  /** The server ends a statement that takes longer. */
+  readonly statementMs?: number;
+  /** The connection is dropped if the server answers nothing for so long although something is asked. */
+  readonly silenceMs?: number;
+}
 
 export interface Connection extends Wire {
   /** False once it is closed, by whichever side. */
@@ -22,17 +31,21 @@ type Server = PostgresTarget["servers"][number];
  *
  * @throws PostgresError, or an error of TLS
  */
-export async function connectTo(target: PostgresTarget, server: Server): Promise<Connection> {
+export async function connectTo(
+  target: PostgresTarget,
+  server: Server,
+  limits: Limits = {},
+): Promise<Connection> {
   const { mode } = target.tls;
   // TLS is for networks only.
-  if (isSocket(server)) return open(target, server, "disable");
-  if (mode !== "allow") return open(target, server, mode);
+  if (isSocket(server)) return open(target, server, "disable", limits);
+  if (mode !== "allow") return open(target, server, mode, limits);
   try {
-    return await open(target, server, "disable");
+    return await open(target, server, "disable", limits);
   } catch (error) {
     // As libpq does: "allow" tries TLS if the server refuses a connection without it.
     if (stateOf(error) !== "28000") throw error;
-    return open(target, server, "require");
+    return open(target, server, "require", limits);
   }
 }
 
@@ -40,7 +53,12 @@ const isSocket = ({ host }: Server): boolean => host.startsWith("/");
 
 type Mode = Exclude<SslMode, "allow">;
 
-async function open(target: PostgresTarget, server: Server, mode: Mode): Promise<Connection> {
+async function open(
+  target: PostgresTarget,
+  server: Server,
+  mode: Mode,
+  { statementMs, silenceMs }: Limits,
+): Promise<Connection> {
   let isOpen = true;
   const { user, password, database, applicationName, connectTimeoutMs } = target;
   const { host, port } = server;
@@ -53,7 +71,11 @@ async function open(target: PostgresTarget, server: Server, mode: Mode): Promise
     password: () => password ?? "",
     database,
     tls: tlsOf(target, host, mode),
-    connection: { ...SESSION, application_name: applicationName },
+    connection: {
+      ...SESSION,
+      application_name: applicationName,
+      ...(statementMs === undefined ? {} : { statement_timeout: String(statementMs) }),
+    },
     max: 1,
     // A connection is closed by us, or by the server.
     idleTimeout: 0,
@@ -65,16 +87,14 @@ async function open(target: PostgresTarget, server: Server, mode: Mode): Promise
     },
   });
   try {
-    const wire = wireOf(await client.reserve());
-    return {
-      ...wire,
-      isOpen: () => isOpen,
-      async drop() {
-        isOpen = false;
-        await wire.drop().catch(() => {});
-        await client.close({ timeout: 0 });
-      },
+    const silence = silenceMs === undefined ? undefined : createSilence(silenceMs, () => void drop());
+    const wire = wireOf(await client.reserve(), silence);
+    const drop = async (): Promise<void> => {
+      isOpen = false;
+      await wire.drop().catch(() => {});
+      await client.close({ timeout: 0 }).catch(() => {});
     };
+    return { ...wire, isOpen: () => isOpen, drop };
   } catch (error) {
     await client.close({ timeout: 0 }).catch(() => {});
     throw error;

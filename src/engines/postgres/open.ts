@@ -2,6 +2,7 @@ import type { PostgresTarget } from "../../config/postgres.ts";
 import { HookonceError } from "../../errors.ts";
 import { pendingOf } from "../migration-history.ts";
 import type { ClosableReader, OpenStore, SourceRule, StartLog, StartPlan } from "../store.ts";
+import { BATCH_LIMITS } from "./begin-batch.ts";
 import { readLeft } from "../marker.ts";
 import { logRecovered } from "../recovered-runs.ts";
 import { heldByItself } from "../source-states.ts";
@@ -11,7 +12,7 @@ import { historyOf, ownSet } from "./migrations.ts";
 import { createPool } from "./pool.ts";
 import { createPostgresEngine } from "./postgres-engine.ts";
 import { createProbe } from "./probe.ts";
-import { createReader } from "./reader.ts";
+import { createReader, READ_LIMITS } from "./reader.ts";
 import { createServer } from "./server.ts";
 import { createSourceStates } from "./source-states.ts";
 import { rowsOf } from "./sql.ts";
@@ -52,8 +53,8 @@ export async function openStore(
   );
   return {
     engine(options) {
-      const lanes = createPool(server, LANES);
-      const reads = createPool(server, READERS);
+      const lanes = createPool(server, LANES, BATCH_LIMITS);
+      const reads = createPool(server, READERS, READ_LIMITS);
       const reader = createReader(reads);
       return createPostgresEngine({
         ...options,
@@ -106,5 +107,5 @@ export async function openForReading(target: PostgresTarget): Promise<ClosableRe
   } finally {
     await wire.drop();
   }
-  return createReader(createPool(server, READERS));
+  return createReader(createPool(server, READERS, READ_LIMITS));
 }

@@ -1,14 +1,12 @@
-import { HookonceError } from "../../errors.ts";
 import type { Engine, EngineOptions, HandlerCode, LoadedHandler } from "../engine.ts";
 import { noMarker, type Marker } from "../marker.ts";
 import { watchRuns } from "../watchdog.ts";
-import { createBatchWriter } from "./batch.ts";
+import { createBatchWriter, refusal } from "./batch.ts";
 import { createGates, type OpenGate } from "./gate.ts";
 import { createLanes } from "./lane.ts";
 import type { Pool } from "./pool.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
 import { rollBack } from "./transaction.ts";
-import { unavailable } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
 export interface PostgresEngineOptions extends EngineOptions {
@@ -43,7 +41,7 @@ export function createPostgresEngine(options: PostgresEngineOptions): Engine {
         done = await pool.use((wire) => batches.commit(laneOf(wire), list, handlers, workMs));
       } catch (error) {
         // No connection could be opened. The provider's retry comes when the server may be back.
-        const refused = error instanceof HookonceError ? error : unavailable("away", error);
+        const refused = refusal(error);
         return { begun: list.length, blocked: undefined, results: Promise.resolve(list.map(() => refused)) };
       }
       const { results, blocked, notes, pauses, sent } = done;

@@ -5,8 +5,9 @@ import { atomically, writeOwn } from "./transaction.ts";
 import { ownFailure } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
-/** How long a proof may take, in milliseconds. */
+/** How long a proof may take, and how long it waits for that of another node, in milliseconds. */
 const LONGEST_PROBE_MS = 5000;
+const LOCK_MS = 1000;
 
 /** No source has this name. */
 const NOBODY = "";
@@ -48,6 +49,8 @@ export function createProbe(pool: Pool): Engine["probe"] {
       await pool.use((wire) =>
         within(wire, LONGEST_PROBE_MS, () =>
           atomically(wire, async () => {
+            // While a standby does not answer, the first proof has the row. Others must not wait for it on the server.
+            await wire.send(`set local lock_timeout = ${LOCK_MS}`);
             await tryTables(wire, now);
             await wire.send("set local synchronous_commit = on");
             await wire.send(

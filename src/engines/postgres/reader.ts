@@ -1,5 +1,6 @@
+import { HookonceError } from "../../errors.ts";
 import type { ClosableReader } from "../store.ts";
-import { within } from "./deadline.ts";
+import type { Limits } from "./connection.ts";
 import type { Pool } from "./pool.ts";
 import { alertReads, sourceStateReads } from "./reads/state-reads.ts";
 import { arrivalReads } from "./reads/arrivals.ts";
@@ -16,23 +17,26 @@ import { owedCounts } from "./reads/owed-counts.ts";
 import { owedReads } from "./reads/owed.ts";
 import { retentionReads } from "./reads/retention-reads.ts";
 import { rowsOf } from "./sql.ts";
-import { ownFailure } from "./trouble.ts";
+import { CANCELLED, ownFailure, stateOf } from "./trouble.ts";
 
 /** How long a query may take, in milliseconds. A page takes much less. */
 const LONGEST_READ_MS = 30_000;
+
+/** Of a connection that reads. The server ends a query that nobody waits for any more. */
+export const READ_LIMITS: Limits = { statementMs: LONGEST_READ_MS, silenceMs: LONGEST_READ_MS + 5000 };
 
 /**
  * Reads everything that is not a delivery. Each read is one or a few queries, each with a snapshot for itself: a
  * snapshot that is held keeps VACUUM from removing rows.
  *
- * @param pool used for nothing else
+ * @param pool used for nothing else, with {@link READ_LIMITS}
  */
 export function createReader(pool: Pool): ClosableReader {
   const ask: Ask = async (statement) => {
     try {
-      return await pool.use((wire) => within(wire, LONGEST_READ_MS, () => rowsOf(wire, statement)));
+      return await pool.use((wire) => rowsOf(wire, statement));
     } catch (error) {
-      throw ownFailure(error);
+      throw stateOf(error) === CANCELLED ? tooLong(error) : ownFailure(error);
     }
   };
   return {
@@ -53,3 +57,10 @@ export function createReader(pool: Pool): ClosableReader {
     close: () => void pool.close(),
   };
 }
+
+const tooLong = (cause: unknown): HookonceError =>
+  new HookonceError(
+    "overloaded",
+    `The database server has not answered a query within ${LONGEST_READ_MS / 1000} s, or somebody has cancelled it. Ask for less, or try again later.`,
+    { cause },
+  );

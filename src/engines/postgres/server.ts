@@ -1,6 +1,7 @@
 import { HookonceError, messageOf } from "../../errors.ts";
-import { connectTo, type Connection } from "./connection.ts";
+import { connectTo, type Connection, type Limits } from "./connection.ts";
 import type { PostgresTarget } from "../../config/postgres.ts";
+import { within } from "./deadline.ts";
 import { unavailable, withState } from "./trouble.ts";
 
 /** The servers of a target, of which one is the primary. */
@@ -11,7 +12,7 @@ export interface Server {
    *
    * @throws HookonceError `database_unreachable`
    */
-  connect(): Promise<Connection>;
+  connect(limits?: Limits): Promise<Connection>;
 }
 
 /** After a failure, so long nobody tries again: twice as long each time, in milliseconds. */
@@ -40,10 +41,12 @@ export function createServer(target: PostgresTarget, now: () => number = () => p
   let pauseMs = FIRST_PAUSE_MS;
   let failed: { readonly error: HookonceError; readonly until: number } | undefined;
 
-  async function ask(server: PostgresTarget["servers"][number]): Promise<Answer> {
-    const connection = await connectTo(target, server);
+  async function ask(server: PostgresTarget["servers"][number], limits: Limits): Promise<Answer> {
+    const connection = await connectTo(target, server, limits);
     try {
-      const [found] = await connection.read<Omit<Answer, "connection">>(WHAT_IT_IS);
+      const [found] = await within(connection, target.connectTimeoutMs, () =>
+        connection.read<Omit<Answer, "connection">>(WHAT_IT_IS),
+      );
       if (found === undefined) throw new Error("the server has given no answer");
       return { connection, ...found };
     } catch (error) {
@@ -52,10 +55,10 @@ export function createServer(target: PostgresTarget, now: () => number = () => p
     }
   }
 
-  async function connectToPrimary(): Promise<Connection> {
+  async function connectToPrimary(limits: Limits): Promise<Connection> {
     const answers: (Answer | Error | undefined)[] = target.servers.map(() => undefined);
     const asked = target.servers.map(async (server, index) => {
-      const answer = await ask(server).catch(asError);
+      const answer = await ask(server, limits).catch(asError);
       answers[index] = answer;
       if ("timeline" in answer && !answer.isStandby) return;
       throw new Error("it is no primary");
@@ -94,10 +97,10 @@ export function createServer(target: PostgresTarget, now: () => number = () => p
   }
 
   return {
-    async connect() {
+    async connect(limits = {}) {
       if (failed !== undefined && now() < failed.until) throw failed.error;
       try {
-        const connection = await connectToPrimary();
+        const connection = await connectToPrimary(limits);
         failed = undefined;
         pauseMs = FIRST_PAUSE_MS;
         return connection;
@@ -117,6 +120,7 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 
 function reasonOf(answer: Answer | Error | undefined, highest: number): string {
   if (answer === undefined) return "does not answer";
+  if (answer instanceof HookonceError) return `refuses: ${messageOf(answer.cause)}`;
   if (answer instanceof Error) return `refuses: ${withState(answer)}`;
   if (answer.isStandby) return "is a standby";
   return `is an old primary, of timeline ${answer.timeline} and not ${highest}`;

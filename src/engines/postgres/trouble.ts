@@ -29,7 +29,11 @@ const STATES: Readonly<Record<string, Trouble>> = {
 /** 57P01 to 57P05: it shuts down, crashes, starts, or the session is idle. 08: the connection. 28: who may connect. */
 const AWAY = /^(?:57P0|08|28)/;
 
+/** A statement has taken longer than its `statement_timeout`, or somebody has cancelled it. */
+export const CANCELLED = "57014";
+
 export function troubleOf(error: unknown): Trouble {
+  if (error instanceof HookonceError && error.code === "database_unreachable") return "away";
   if (!(error instanceof SQL.PostgresError)) return "statement";
   const state = stateOf(error);
   if (state !== undefined) return STATES[state] ?? (AWAY.test(state) ? "away" : "statement");

@@ -1,4 +1,5 @@
-import type { ReservedSQL } from "bun";
+import type { ReservedSQL, SQL } from "bun";
+import type { Silence } from "./silence.ts";
 
 /** A value that is bound. `arrayOf` (sql.ts) writes an array. */
 export type Value = string | number | bigint | boolean | Uint8Array | null;
@@ -40,7 +41,8 @@ export interface Wire {
 /** How many texts without values are kept as templates. Handlers may build any number of them. */
 const MAX_TEMPLATES = 500;
 
-export function wireOf(connection: ReservedSQL): Wire {
+/** @param silence hears of each statement and its answer */
+export function wireOf(connection: ReservedSQL, silence?: Silence): Wire {
   const templates = new Map<string, TemplateStringsArray>();
 
   function templateOf(text: string): TemplateStringsArray {
@@ -59,27 +61,46 @@ export function wireOf(connection: ReservedSQL): Wire {
   const query = (text: string, values: readonly Value[]) =>
     values.length === 0 ? connection(templateOf(text)) : connection.unsafe(text, [...values]);
 
+  /** Sends a query at once: Bun's are lazy. */
+  function ask<Result>(make: () => SQL.Query<unknown>, read: (rows: unknown) => Result): Promise<Result> {
+    silence?.asked();
+    const answer = Promise.try(() => make().execute()).then(
+      (rows) => {
+        silence?.answered();
+        return read(rows);
+      },
+      (error: unknown) => {
+        silence?.answered();
+        throw error;
+      },
+    );
+    // Statements are sent ahead. If an earlier one fails, nobody awaits those behind it, and an unhandled rejection would
+    // end the process.
+    answer.catch(() => {});
+    return answer;
+  }
+
   return {
-    async send(text, values = []) {
-      return sentOf(await query(text, values).values().execute());
-    },
-    async objects(text, values = []) {
-      return sentOf(await query(text, values).execute());
-    },
-    async read<Row extends object>(text: string, values: readonly Value[] = []) {
-      const rows = (await query(text, values).execute()) as Record<string, unknown>[];
-      // Bun's rows and their list are of classes of its own, which do not equal plain ones.
-      return Array.from(rows, (row) => {
-        const plain = { ...row };
-        for (const name in plain) if (typeof plain[name] === "bigint") plain[name] = Number(plain[name]);
-        return plain as Row;
-      });
-    },
-    async script(text) {
-      await connection.unsafe(text).execute();
-    },
+    send: (text, values = []) => ask(() => query(text, values).values(), sentOf<readonly unknown[]>),
+    objects: (text, values = []) => ask(() => query(text, values), sentOf<Readonly<Record<string, unknown>>>),
+    read: <Row extends object>(text: string, values: readonly Value[] = []) =>
+      ask(() => query(text, values), plainRows<Row>),
+    script: (text) =>
+      ask(
+        () => connection.unsafe(text),
+        () => {},
+      ),
     drop: () => connection.close({ timeout: 0 }),
   };
+}
+
+/** Bun's rows and their list are of classes of its own, which do not equal plain ones. */
+function plainRows<Row>(rows: unknown): Row[] {
+  return Array.from(rows as readonly Record<string, unknown>[], (row) => {
+    const plain = { ...row };
+    for (const name in plain) if (typeof plain[name] === "bigint") plain[name] = Number(plain[name]);
+    return plain as Row;
+  });
 }
 
 function sentOf<Row>(rows: unknown): Sent<Row> {

@@ -7,7 +7,7 @@ import { usableSettings } from "../config/usable-settings.ts";
 import type { MoveIn, MoveOut } from "../engines/move.ts";
 import { HookonceError } from "../errors.ts";
 import { connectToServe } from "../http/admin/socket.ts";
-import { openMove, storeOf } from "./store.ts";
+import { openMove, openMoveFrom, storeOf } from "./store.ts";
 
 export interface MoveOptions {
   /** Of the inbox folder whose database is on PostgreSQL. */
@@ -24,8 +24,13 @@ export interface MovedInbox {
   readonly to: string;
   /** How many rows are there now. */
   readonly rows: number;
+  readonly events: number;
   /** False if it was ended before that. */
   readonly isDone: boolean;
+  /** An earlier attempt has done it all. */
+  readonly wasDone: boolean;
+  /** Sources that are not paused: a start applies their events at once. */
+  readonly openSources: readonly string[];
 }
 
 /**
@@ -37,18 +42,40 @@ export interface MovedInbox {
  */
 export async function moveInbox({ config, inbox, signal, onProgress }: MoveOptions): Promise<MovedInbox> {
   const from = databaseOf(resolve(inbox));
-  await refuseServed(config);
+  const { database } = config;
+  refuseFile(config);
+  if ((await connectToServe(besideOf(database))) !== undefined)
+    throw new HookonceError(
+      "move_refused",
+      `A hookonce serve runs on ${config.inboxFolder}. Stop it, move the inbox, and start it again.`,
+    );
   const lock = await (await storeOf(from)).lock({ waitMs: 0, forCommand: true, signal });
   try {
-    const { out, into } = await openMove(from, config.database, Date.now());
+    const { out, into } = await openMove(from, database, Date.now());
     try {
-      return await moveAll(out, into, { to: nameOf(config.database), signal, onProgress, from: from.path });
+      return await moveAll(out, into, { to: nameOf(database), signal, onProgress, from: from.path });
     } finally {
       out.close();
       await into.close();
     }
   } finally {
     lock.release();
+  }
+}
+
+/** Says what would move, and changes nothing. */
+export async function rehearseMove({
+  config,
+  inbox,
+}: Pick<MoveOptions, "config" | "inbox">): Promise<MovedInbox> {
+  refuseFile(config);
+  const from = databaseOf(resolve(inbox));
+  const out = await openMoveFrom(from);
+  try {
+    const about = aboutOf(out);
+    return { from: from.path, to: nameOf(config.database), ...about, isDone: false, wasDone: false };
+  } finally {
+    out.close();
   }
 }
 
@@ -63,20 +90,27 @@ async function moveAll(
   }: Pick<MovedInbox, "from" | "to"> & Pick<MoveOptions, "signal" | "onProgress">,
 ): Promise<MovedInbox> {
   const begun = await into.begin(out.begin(to, Date.now()));
-  const all = out.count();
+  const about = { from, to, ...aboutOf(out) };
+  if (begun.isDone) return { ...about, isDone: true, wasDone: true };
   let { rows } = begun;
   let page = out.page(begun.cursor);
   while (page !== undefined) {
-    if (signal.aborted) return { from, to, rows, isDone: false };
+    if (signal.aborted) return { ...about, rows, isDone: false, wasDone: false };
     const written = into.write(page);
     rows += page.rows.length;
     // The next page is read while the server writes this one.
     page = out.page(page.cursor);
     await written;
-    onProgress(rows, all);
+    onProgress(rows, about.rows);
   }
-  await into.finish();
-  return { from, to, rows, isDone: true };
+  await into.finish(out.totals());
+  return { ...about, isDone: true, wasDone: false };
+}
+
+function aboutOf(out: MoveOut): Pick<MovedInbox, "rows" | "events" | "openSources"> {
+  const totals = out.totals();
+  const rows = totals.values().reduce((sum, table) => sum + table.rows, 0);
+  return { rows, events: totals.get("events")?.rows ?? 0, openSources: out.openSources() };
 }
 
 /** The SQLite database of a folder, also if its config names PostgreSQL already. */
@@ -98,16 +132,10 @@ function databaseOf(inbox: string): FileLocation {
   );
 }
 
-/** A node elsewhere is refused by the lock that its connections hold. */
-async function refuseServed({ database, inboxFolder }: MoveOptions["config"]): Promise<void> {
-  if (database.kind === "file")
-    throw new HookonceError(
-      "move_refused",
-      `An inbox moves to PostgreSQL, and database in ${join(inboxFolder, CONFIG_FILE)} names a file. Set it to a URL, as in database = "postgres://app@db.example.com/shop?password=env:DB_PASSWORD".`,
-    );
-  if ((await connectToServe(besideOf(database))) !== undefined)
-    throw new HookonceError(
-      "move_refused",
-      `A hookonce serve runs on ${inboxFolder}. Stop it, move the inbox, and start it again.`,
-    );
+function refuseFile({ database, inboxFolder }: MoveOptions["config"]): void {
+  if (database.kind !== "file") return;
+  throw new HookonceError(
+    "move_refused",
+    `An inbox moves to PostgreSQL, and database in ${join(inboxFolder, CONFIG_FILE)} names a file. Set it to a URL, as in database = "postgres://app@db.example.com/shop?password=env:DB_PASSWORD".`,
+  );
 }

@@ -29,6 +29,12 @@ export async function handlerModulesOf(
   return (await import("../engines/postgres/postgres-engine.ts")).handlerModules();
 }
 
+/** Opens an inbox that moves to PostgreSQL. */
+export async function openMoveFrom(from: FileLocation): Promise<MoveOut> {
+  const { openMoveOut } = await import("../engines/sqlite/move-out.ts");
+  return openMoveOut(from.path);
+}
+
 /**
  * Opens what moves, and the place that it moves to.
  *
@@ -40,11 +46,8 @@ export async function openMove(
   now: number,
 ): Promise<{ readonly out: MoveOut; readonly into: MoveIn }> {
   if (to.kind === "file") throw new HookonceError("move_refused", "An inbox moves to PostgreSQL.");
-  const [{ openMoveOut }, { openMoveIn }] = await Promise.all([
-    import("../engines/sqlite/move-out.ts"),
-    import("../engines/postgres/open-move-in.ts"),
-  ]);
-  const out = openMoveOut(from.path);
+  const { openMoveIn } = await import("../engines/postgres/open-move-in.ts");
+  const out = await openMoveFrom(from);
   try {
     return { out, into: await openMoveIn(await targetOf(to), now) };
   } catch (error) {

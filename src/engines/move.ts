@@ -43,8 +43,10 @@ export interface MoveOut {
    * @throws HookonceError `inbox_moved` if it moves to another database
    */
   begin(to: string, now: number): string;
-  /** How many rows there are. */
-  count(): number;
+  /** What there is, by table. */
+  totals(): MoveTotals;
+  /** Sources that are not paused. */
+  openSources(): readonly string[];
   /** @returns undefined if none is left */
   page(after: MoveCursor | undefined): MovePage | undefined;
   close(): void;
@@ -55,12 +57,18 @@ export interface MoveIn {
   /**
    * @param move what identifies it
    * @returns how far an earlier attempt has come
-   * @throws HookonceError `move_refused` if it is not empty, or if another inbox moves to it
+   * @throws HookonceError `move_refused` if it is not empty, is served, or if another inbox moves to it
    */
   begin(move: string): Promise<MoveProgress>;
+  /** @throws HookonceError `move_refused` if another command moves the same inbox to it */
   write(page: MovePage): Promise<void>;
-  /** From then on a start is accepted. */
-  finish(): Promise<void>;
+  /**
+   * From then on a start is accepted.
+   *
+   * @param totals of the inbox that moved
+   * @throws HookonceError `move_refused` if they are others here
+   */
+  finish(totals: MoveTotals): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -68,6 +76,19 @@ export interface MoveProgress {
   /** Undefined: nothing is written yet. */
   readonly cursor: MoveCursor | undefined;
   readonly rows: number;
+  /** It came to its end, and the command did not hear of it. */
+  readonly isDone: boolean;
+}
+
+/** How many rows each table has, and how many bytes their bodies have. */
+export type MoveTotals = ReadonlyMap<string, { readonly rows: number; readonly bytes: number }>;
+
+/** What `totals` adds up. The other values may change: a NUL becomes U+FFFD, and a missing hash is added. */
+export function bytesOfRow({ columns }: MovedTable): string {
+  const sizes = Object.keys(columns)
+    .filter((column) => columns[column] === "bytes" && column !== "sha256")
+    .map((column) => `coalesce(octet_length("${column}"), 0)`);
+  return sizes.join(" + ") || "0";
 }
 
 const integers = (...names: readonly string[]): Record<string, ColumnKind> => kinds("integer", names);

@@ -1,5 +1,6 @@
 import { HookonceError } from "../../errors.ts";
 import {
+  bytesOfRow,
   MOVED_META,
   MOVED_TABLES,
   type MoveCursor,
@@ -7,22 +8,24 @@ import {
   type MovedValue,
   type MoveIn,
   type MovePage,
+  type MoveTotals,
 } from "../move.ts";
 import { lock } from "./locks.ts";
 import { arrayOf, rowsOf, sql, textOf, type Sql } from "./sql.ts";
 import { atomically, writeOwn } from "./transaction.ts";
 import { ownFailure } from "./trouble.ts";
-import type { Wire } from "./wire.ts";
+import type { Sent, Wire } from "./wire.ts";
 
 /** Writes an inbox that moves to PostgreSQL. */
 
-/** Names the move that is under way, and how far it has come. It is removed at the end. */
+/** Names the move, and how far it has come. */
 const KEY = "moving";
 
 interface Moving {
   readonly move: string;
   readonly cursor?: MoveCursor | undefined;
   readonly rows: number;
+  readonly isDone: boolean;
 }
 
 /**
@@ -31,7 +34,7 @@ interface Moving {
  * @throws HookonceError `move_refused`
  */
 export async function refuseHalfMoved(wire: Wire): Promise<void> {
-  if ((await movingIn(wire)) === undefined) return;
+  if ((await movingIn(wire))?.isDone !== false) return;
   throw new HookonceError(
     "move_refused",
     "Only a part of an inbox was moved to this database. Run hookonce import --inbox again with the same folder. It goes on where it was.",
@@ -40,8 +43,22 @@ export async function refuseHalfMoved(wire: Wire): Promise<void> {
 
 /** @param wire nothing else uses it. hookonce's own tables are there */
 export function createMoveIn(wire: Wire): MoveIn {
-  let moving: Moving | undefined;
+  let moving: Moving = { move: "", rows: 0, isDone: false };
   const inserts = new Map<string, string>(MOVED_TABLES.map((table) => [table.name, insertInto(table)]));
+
+  /** @throws HookonceError `move_refused` if another command has gone on */
+  async function goOn(next: Moving): Promise<void> {
+    const { count } = await run(
+      wire,
+      sql`update hookonce.meta set value = ${JSON.stringify(next)} where key = ${KEY} and value = ${JSON.stringify(moving)}`,
+    );
+    if (count === 1) return;
+    throw new HookonceError(
+      "move_refused",
+      "Another hookonce import --inbox moves the same inbox to this database. Wait for its end.",
+    );
+  }
+
   return {
     begin: (move) =>
       own(wire, async () => {
@@ -49,40 +66,70 @@ export function createMoveIn(wire: Wire): MoveIn {
         await run(wire, lock("start"));
         await run(wire, lock("baton"));
         const found = await movingIn(wire);
-        if (found === undefined) {
+        if (found?.move === move) moving = found;
+        else {
+          if (found?.isDone === false) throw otherMove();
           await empty(wire);
-          moving = { move, rows: 0 };
-          await note(wire, moving);
-        } else if (found.move === move) {
-          moving = found;
-        } else {
-          throw new HookonceError(
-            "move_refused",
-            "Another inbox is being moved to this database. Finish that first, or drop the schema hookonce and begin again.",
+          moving = { move, rows: 0, isDone: false };
+          await run(
+            wire,
+            sql`insert into hookonce.meta (key, value) values (${KEY}, ${JSON.stringify(moving)})
+                on conflict (key) do update set value = excluded.value`,
           );
         }
-        return { cursor: moving.cursor, rows: moving.rows };
+        return { cursor: moving.cursor, rows: moving.rows, isDone: moving.isDone };
       }),
-    write: (page) =>
-      own(wire, async () => {
-        if (moving === undefined) throw new Error("begin comes first");
-        const next = { ...moving, cursor: page.cursor, rows: moving.rows + page.rows.length };
+    async write(page) {
+      const next = { ...moving, cursor: page.cursor, rows: moving.rows + page.rows.length };
+      await own(wire, async () => {
+        await goOn(next);
         await wire.send(inserts.get(page.table.name) ?? "", valuesOf(page));
-        await note(wire, next);
-        moving = next;
-      }),
-    finish: () =>
-      own(wire, async () => {
+      });
+      moving = next;
+    },
+    async finish(totals) {
+      const next = { ...moving, isDone: true };
+      await own(wire, async () => {
+        await goOn(next);
+        await compare(wire, totals);
         for (const { name } of NUMBERED) await run(wire, numbersFrom(name));
         await wire.send(
           "select setval('hookonce.changes', greatest(1, max(change))) from hookonce.events having max(change) > 0",
         );
-        await run(wire, sql`delete from hookonce.meta where key = ${KEY}`);
         // Without statistics, the first queries of many rows would scan tables.
         for (const { name } of MOVED_TABLES) await wire.send(`analyze hookonce.${name}`);
-      }),
+      });
+      moving = next;
+    },
     close: () => wire.drop(),
   };
+}
+
+const otherMove = (): HookonceError =>
+  new HookonceError(
+    "move_refused",
+    "Another inbox is being moved to this database. Finish that first, or drop the schema hookonce and begin again.",
+  );
+
+/** @throws HookonceError `move_refused` if there are not as many rows and bytes as there were */
+async function compare(wire: Wire, totals: MoveTotals): Promise<void> {
+  const differing: string[] = [];
+  for (const table of MOVED_TABLES) {
+    const { name } = table;
+    // The sizes of bytes are read without the bytes.
+    const text = `select count(*)::bigint as rows, coalesce(sum(${bytesOfRow(table)}), 0)::bigint as bytes from hookonce.${name}`;
+    const [found = { rows: 0, bytes: 0 }] = await wire.read<{ rows: number; bytes: number }>(
+      name === "meta" ? `${text} where key in (${MOVED_META.map((key) => `'${key}'`).join(", ")})` : text,
+    );
+    const { rows = 0, bytes = 0 } = totals.get(name) ?? {};
+    if (found.rows !== rows || found.bytes !== bytes)
+      differing.push(`${name} has ${found.rows} rows and ${found.bytes} bytes, and had ${rows} and ${bytes}`);
+  }
+  if (differing.length > 0)
+    throw new HookonceError(
+      "move_refused",
+      `Not everything has arrived: ${differing.join("; ")}. To begin again: drop schema hookonce cascade.`,
+    );
 }
 
 /** Tables whose ids go on behind those that came along. */
@@ -110,7 +157,7 @@ async function own<Result>(wire: Wire, work: () => Promise<Result>): Promise<Res
   }
 }
 
-const run = (wire: Wire, statement: Sql): Promise<unknown> => wire.send(textOf(statement), statement.values);
+const run = (wire: Wire, statement: Sql): Promise<Sent> => wire.send(textOf(statement), statement.values);
 
 async function movingIn(wire: Wire): Promise<Moving | undefined> {
   const [row] = await rowsOf<{ value: string }>(
@@ -119,13 +166,6 @@ async function movingIn(wire: Wire): Promise<Moving | undefined> {
   );
   return row === undefined ? undefined : (JSON.parse(row.value) as Moving);
 }
-
-const note = (wire: Wire, moving: Moving): Promise<unknown> =>
-  run(
-    wire,
-    sql`insert into hookonce.meta (key, value) values (${KEY}, ${JSON.stringify(moving)})
-        on conflict (key) do update set value = excluded.value`,
-  );
 
 /** What must not be lost, and would not fit beside what comes. */
 const KEPT = ["events", "failures", "messages", "tokens"] as const;

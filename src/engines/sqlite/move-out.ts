@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import { HookonceError } from "../../errors.ts";
 import { readLeft } from "../marker.ts";
 import {
+  bytesOfRow,
   MOVED_META,
   MOVED_TABLES,
   type MoveCursor,
@@ -76,13 +77,21 @@ function moveOut(connection: Database, database: string): MoveOut {
       markMoved(database, moved);
       return moved.id;
     },
-    count: () =>
-      MOVED_TABLES.reduce(
-        (sum, { name }) =>
-          sum +
-          Number(connection.query(`select count(*) from hookonce_${name} ${whereOf(name)}`).values()[0]?.[0]),
-        0,
+    totals: () =>
+      new Map(
+        MOVED_TABLES.map((table) => {
+          const text = `select count(*), total(${bytesOfRow(table)}) from hookonce_${table.name} ${whereOf(table.name)}`;
+          const [[rows, bytes] = []] = connection.query(text).values() as number[][];
+          return [table.name, { rows: rows ?? 0, bytes: bytes ?? 0 }];
+        }),
       ),
+    openSources: () =>
+      connection
+        .query(
+          "select name from hookonce_sources where name not in (select name from hookonce_source_states where state <> 'resuming') order by name",
+        )
+        .values()
+        .flat() as string[],
     page(after) {
       const start = after === undefined ? 0 : MOVED_TABLES.findIndex(({ name }) => name === after.table);
       if (start === -1) throw new HookonceError("move_refused", `hookonce knows no table "${after?.table}".`);

@@ -167,7 +167,7 @@ function endWithThisProcess(owner: number | undefined, stop: string[], folder: s
 const quoted = (command: string[]): string => command.map((word) => `'${word}'`).join(" ");
 
 /** The user that runs the server; undefined if it is the user of this process. */
-function ownerOf(): number | undefined {
+export function ownerOf(): number | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ["postgres", "nobody"]) {
     const { exitCode, stdout } = Bun.spawnSync(["id", "-u", name]);
@@ -176,7 +176,7 @@ function ownerOf(): number | undefined {
   throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody");
 }
 
-function commandAs(owner: number | undefined, command: string[]): string[] {
+export function commandAs(owner: number | undefined, command: string[]): string[] {
   if (owner === undefined) return command;
   return ["setpriv", "--reuid", String(owner), "--regid", String(owner), "--clear-groups", ...command];
 }
@@ -193,7 +193,7 @@ async function runAs(owner: number | undefined, command: string[], cwd: string):
   if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}: ${await Bun.file(log).text()}`);
 }
 
-function freePort(): number {
+export function freePort(): number {
   const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   const { port } = listener;
   listener.stop(true);

@@ -9,7 +9,7 @@ import {
   type ConfiguredSource,
   type ReadConfig,
 } from "../config/load.ts";
-import { nameOf, type DatabaseLocation } from "../config/location.ts";
+import type { DatabaseLocation } from "../config/location.ts";
 import type { Environment } from "../config/secrets.ts";
 import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError, type ErrorCode, type Problem } from "../errors.ts";
@@ -72,8 +72,8 @@ export interface Checked {
   readonly paused: readonly string[];
   /** The user's migrations that the next start will apply. */
   readonly pending: readonly string[];
-  /** The name of the database, if it does not exist yet. */
-  readonly newDatabase: string | null;
+  /** What is worth knowing about the database. */
+  readonly notes: readonly string[];
   /** What could not be checked because of the problems. */
   readonly unchecked: readonly string[];
   /** Where handlers can be tried; null if the database or the migrations have a problem. */
@@ -173,6 +173,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     problems.push(...handlers.problems);
   } else {
     problems.push(...rehearsed.changedRules, ...rehearsed.problems);
+    warnings.push(...rehearsed.warnings.map((message) => ({ message })));
     warnings.push(...warnOfDeadlines(sources, rehearsed.durations));
     bound = await bindHandlers(handlers, rehearsed);
     problems.push(...bound.problems);
@@ -241,7 +242,7 @@ export async function check(inboxFolder: string, options: CheckOptions): Promise
     owed,
     paused: states.map(({ name }) => name),
     pending: rehearsed?.pending.map(({ name }) => name) ?? [],
-    newDatabase: location !== null && rehearsed?.isNew === true ? nameOf(location) : null,
+    notes: rehearsed?.notes ?? [],
     unchecked,
     trial: trialIn(location, rehearsed),
   };
@@ -275,7 +276,7 @@ const NOTHING: Checked = {
   owed: [],
   paused: [],
   pending: [],
-  newDatabase: null,
+  notes: [],
   unchecked: [],
   trial: null,
 };

@@ -2,6 +2,7 @@ import type { DatabaseLocation, FileLocation, PostgresLocation } from "../config
 import type { PostgresTarget } from "../config/postgres.ts";
 import { createSecretLookup } from "../config/secrets.ts";
 import { handlerModules } from "../engines/sqlite/sqlite-engine.ts";
+import type { Scratch } from "../engines/postgres/scratch.ts";
 import { sqliteStore } from "../engines/sqlite/store.ts";
 import type { Engine } from "../engines/engine.ts";
 import type { MoveIn, MoveOut } from "../engines/move.ts";
@@ -56,12 +57,34 @@ export async function openMove(
   }
 }
 
+/** The server for tests, in place of that of the inbox. */
+const TEST_DATABASE = "HOOKONCE_TEST_DATABASE";
+
+export interface OpenedScratch extends Pick<Scratch, "db" | "drop"> {
+  readonly location: PostgresLocation;
+}
+
+/**
+ * Makes an empty database for a test.
+ *
+ * @param beside the path beside which the test's inbox keeps its files
+ * @throws HookonceError `config_invalid`, `database_unreachable`
+ */
+export async function openScratch(inbox: PostgresLocation, beside: string): Promise<OpenedScratch> {
+  const url = process.env[TEST_DATABASE] ?? "";
+  const location = url === "" ? inbox : { ...inbox, urls: [url] };
+  const target = await targetOf(location, url === "" ? "database" : TEST_DATABASE);
+  const { createScratch } = await import("../engines/postgres/scratch.ts");
+  const { name, ...scratch } = await createScratch(target);
+  return { ...scratch, location: { ...location, scratch: { database: name, beside } } };
+}
+
 /** @throws HookonceError `config_invalid` with every problem of the URLs and their secrets */
-async function targetOf(location: PostgresLocation): Promise<PostgresTarget> {
+async function targetOf(location: PostgresLocation, key = "database"): Promise<PostgresTarget> {
   const { readTarget } = await import("../config/postgres.ts");
   const { target, problems } = readTarget(location, createSecretLookup(location.folder, process.env));
   if (target !== null) return target;
   throw new HookonceError("config_invalid", "The database cannot be reached as it is configured.", {
-    problems: problems.map(({ message }) => ({ message: `database: ${message}` })),
+    problems: problems.map(({ message }) => ({ message: `${key}: ${message}` })),
   });
 }

@@ -37,16 +37,12 @@ export async function runCheck(folder: string, options: CheckFlags): Promise<num
     clock: Date.now,
     database: locationOfFlag(inboxFolder, options.database),
   });
-  const { config, sources, handlers, table, owed, paused, pending, newDatabase, unchecked } = checked;
+  const { config, sources, handlers, table, owed, paused, pending, unchecked } = checked;
   const warnings = [...checked.warnings, ...(await wherePaths(config, sources))];
   const report = await tryHandlers(inboxFolder, checked, options.events);
   const problems = [...checked.problems, ...checked.failing, ...report.problems];
   const warned = [...warnings.map(formatProblem), ...report.warnings.map(visible)];
-  const notes = [
-    ...report.notes,
-    ...(newDatabase === null ? [] : [`the database does not exist yet: it will be made at ${newDatabase}`]),
-    ...whatRedactPrevents(config),
-  ];
+  const notes = [...report.notes, ...checked.notes, ...whatRedactPrevents(config)];
   if (options.json === true) {
     sayFound("problem", problems);
     sayFound("warning", [...warnings, ...report.warnings.map(asProblem)]);

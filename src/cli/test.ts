@@ -1,6 +1,7 @@
 import { existsSync, statSync, watch } from "node:fs";
 import { join, resolve } from "node:path";
 import { CONFIG_FILE } from "../config/load.ts";
+import { usableSettings } from "../config/usable-settings.ts";
 import { HookonceError } from "../errors.ts";
 import { runTests, testFilesIn } from "../testing/run-tests.ts";
 import { EXIT } from "./exit.ts";
@@ -44,6 +45,9 @@ export async function runTest(
 
 const isInbox = (folder: string): boolean => existsSync(join(folder, CONFIG_FILE));
 
+/** How long a test may take that makes a database on a server. Bun's own limit is 5 s. */
+const SERVER_TEST_MS = 30_000;
+
 async function runOnce(folder: string, filters: readonly string[], flags: TestFlags): Promise<number> {
   const all = testFilesIn(folder);
   const files = all.filter((file) => filters.length === 0 || filters.some((text) => file.includes(text)));
@@ -55,10 +59,12 @@ async function runOnce(folder: string, filters: readonly string[], flags: TestFl
     );
     return EXIT.failed;
   }
-  const { testNamePattern: pattern, timeout, bail } = flags;
+  const { testNamePattern: pattern, bail } = flags;
+  const isOnServer = usableSettings(folder).database?.kind === "postgres";
+  const limit = flags.timeout ?? (isOnServer ? SERVER_TEST_MS : undefined);
   const code = await runTests(folder, files, [
     ...(pattern === undefined ? [] : ["--test-name-pattern", pattern]),
-    ...(timeout === undefined ? [] : ["--timeout", String(timeout)]),
+    ...(limit === undefined ? [] : ["--timeout", String(limit)]),
     ...(bail === true ? ["--bail"] : []),
   ]);
   return code === 0 ? EXIT.done : EXIT.failed;

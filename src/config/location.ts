@@ -17,6 +17,8 @@ export interface PostgresLocation {
   readonly urls: readonly string[];
   /** The inbox folder, absolute. A node keeps its own files in it. */
   readonly folder: string;
+  /** Of a test: what is in place of the database that the URLs name, and of the path beside which a node keeps its files. */
+  readonly scratch?: { readonly database: string; readonly beside: string } | undefined;
 }
 
 export function fileAt(path: string): FileLocation {
@@ -87,5 +89,6 @@ function withoutPassword(url: string): string {
  * Of SQLite it is the database.
  */
 export function besideOf(location: DatabaseLocation): string {
-  return location.kind === "file" ? location.path : join(location.folder, "data", "hookonce");
+  if (location.kind === "file") return location.path;
+  return location.scratch?.beside ?? join(location.folder, "data", "hookonce");
 }

@@ -92,7 +92,7 @@ export function readTarget(location: PostgresLocation, lookUp: SecretLookup | nu
       servers,
       user: first.user,
       password: password === "" ? undefined : password,
-      database: first.database,
+      database: location.scratch?.database ?? first.database,
       tls: { mode: first.sslMode, rootCertificates },
       applicationName: first.applicationName,
       connectTimeoutMs: first.connectTimeoutMs,

@@ -64,6 +64,9 @@ export interface StartPlan {
 export interface Rehearsed extends Pick<Engine, "handlerModules"> {
   /** Whether the database does not exist yet, or is empty. */
   readonly isNew: boolean;
+  /** What is worth knowing about the database: where it will be made, and what an answered 200 survives. */
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
   /** The problems for which a start would be refused. */
   readonly problems: readonly Problem[];
   /** The same for sources whose event ids changed; `--accept-id-change` allows them. */

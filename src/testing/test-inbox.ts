@@ -1,10 +1,8 @@
-import { Database } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import { AsyncLocalStorage } from "node:async_hooks";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { CONFIG_FILE } from "../config/load.ts";
-import { fileAt } from "../config/location.ts";
 import { nearest } from "../config/nearest.ts";
 import { createJsonLogger } from "../logging/log.ts";
 import { visible } from "../logging/visible.ts";
@@ -14,6 +12,7 @@ import { readAnswer, type Answer, type DeliveryLine } from "./answer.ts";
 import { requestFor, type DeliverOptions } from "./deliver.ts";
 import { fetchKey, secretsOf, signingSource } from "./keys.ts";
 import { createReceiver, openFolder, requestTo } from "./open-inbox.ts";
+import { createTestDatabase, type TestDatabase } from "./test-database.ts";
 
 export interface TestInboxOptions {
   /** The inbox folder. Default: the nearest one at or above the test file, else the working directory. */
@@ -31,8 +30,8 @@ export interface TestInbox extends AsyncDisposable {
 }
 
 /**
- * Opens an inbox with the config, the migrations and the handlers of an inbox folder, on a new database in a
- * temporary folder. Its secrets are made up, and it uses no network.
+ * Opens an inbox with the config, the migrations and the handlers of an inbox folder, on a new database: in a temporary
+ * folder, or on the server of its PostgreSQL. Its secrets are made up, and it uses no network.
  *
  * @throws HookonceError with every problem for which `serve` would refuse to start
  */
@@ -42,12 +41,12 @@ export function testInbox(options: TestInboxOptions = {}): Promise<TestInbox> {
 
 async function openTemporary({ folder: given, prepare }: TestInboxOptions): Promise<TestInbox> {
   const folder = given === undefined ? nearestFolder(dirname(Bun.main)) : resolve(given);
-  const temporary = mkdtempSync(join(tmpdir(), "hookonce-test-"));
-  const remove = (): void => rmSync(temporary, { recursive: true, force: true });
+  const database = await createTestDatabase(folder);
   try {
-    return await open(folder, join(temporary, "hookonce.db"), prepare, remove);
+    if (prepare !== undefined) await database.prepare(prepare);
+    return await open(folder, database);
   } catch (error) {
-    remove();
+    await database.remove();
     throw error;
   }
 }
@@ -62,23 +61,13 @@ function nearestFolder(from: string): string {
 /** The log lines of the delivery that is being answered. */
 const lines = new AsyncLocalStorage<DeliveryLine[]>();
 
-async function open(
-  folder: string,
-  database: string,
-  prepare: TestInboxOptions["prepare"],
-  remove: () => void,
-): Promise<TestInbox> {
-  if (prepare !== undefined) {
-    using empty = new Database(database, { strict: true });
-    empty.run("pragma journal_mode = wal");
-    prepare(empty);
-  }
+async function open(folder: string, database: TestDatabase): Promise<TestInbox> {
   let time: number | undefined;
   const clock = (): number => time ?? Date.now();
   const log = createJsonLogger("info", createShow());
   const { services, config, sources, inbox } = await openFolder(
     folder,
-    { environment: null, secretsOf, fetch: fetchKey, clock, database: fileAt(database), forStart: true },
+    { environment: null, secretsOf, fetch: fetchKey, clock, database: database.location, forStart: true },
     {
       log,
       // Its tests see the failures of a handler that always fails.
@@ -89,16 +78,12 @@ async function open(
     },
   );
   const receiver = createReceiver(inbox, { log, clock });
-  // Closing it must also finalize the statements, or the files stay open until garbage collection.
-  const db = new Database(database, { strict: true });
-  db.run("pragma busy_timeout = 5000");
-  db.run("pragma foreign_keys = on");
+  const db = database.open();
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    db.close();
     receiver.refuse();
     await services.stop();
-    remove();
+    await database.remove();
   };
 
   const deliverAll: TestInbox["deliver"] = async (name, payload, options = {}) => {

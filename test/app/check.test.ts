@@ -112,10 +112,11 @@ for (const { name, config, says, unchecked = [] } of [
 
 test("says where a database that does not exist yet will be made", async () => {
   using inbox = scratch({ "hookonce.toml": `version = 1\n${source}` });
-  const { problems, newDatabase } = await checked(inbox.path);
-  expect([problems, newDatabase]).toEqual([[], join(inbox.path, "data/hookonce.db")]);
+  const { problems, notes } = await checked(inbox.path);
+  const place = join(inbox.path, "data/hookonce.db");
+  expect([problems, notes]).toEqual([[], [`the database does not exist yet: it will be made at ${place}`]]);
   using app = application(`database = "../app.db"\n${source}`);
-  expect((await checked(join(app.path, "hookonce"))).newDatabase).toBeNull();
+  expect((await checked(join(app.path, "hookonce"))).notes).toEqual([]);
 });
 
 test("finds a changed id rule although a secret is missing, and says so if it could not look", async () => {

@@ -42,22 +42,34 @@ export async function rehearseStart(
   const wire = await createServer(target).connect();
   try {
     await wire.send("begin isolation level read committed");
-    return await rehearseOn(wire, plan, durations);
+    return await rehearseOn(wire, target.name, plan, durations);
   } catch (error) {
     await wire.drop();
     throw ownFailure(error);
   }
 }
 
-async function rehearseOn(wire: Connection, plan: StartPlan, durations: boolean): Promise<Rehearsed> {
+async function rehearseOn(
+  wire: Connection,
+  name: string,
+  plan: StartPlan,
+  durations: boolean,
+): Promise<Rehearsed> {
   const problems: Problem[] = [];
   const changedRules: Problem[] = [];
   await refuseServer(wire);
-  await collect(problems, () => readDurability(wire));
+  const notes: string[] = [];
+  const warnings: string[] = [];
+  await collect(problems, async () => {
+    const { promise, warning } = await readDurability(wire);
+    notes.push(promise);
+    if (warning !== undefined) warnings.push(warning);
+  });
   await wire.send(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
   const own = await historyOf(wire, ownSet);
   problems.push(...own.refusals.map(({ message }) => ({ message })));
   const isNew = own.pending.length === ownSet.migrations.length;
+  if (isNew) notes.push(`the first start will make hookonce's tables in the schema hookonce of ${name}`);
   const user = await historyOf(wire, userSet(plan.migrations));
   problems.push(...user.refusals.map(({ message }) => ({ message })));
   const { rules } = plan;
@@ -78,6 +90,8 @@ async function rehearseOn(wire: Connection, plan: StartPlan, durations: boolean)
   };
   return {
     isNew,
+    notes,
+    warnings,
     problems,
     changedRules,
     pending: user.pending,

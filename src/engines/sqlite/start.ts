@@ -72,6 +72,8 @@ export function rehearseStart(
   problems.push(...tried.problems);
   return {
     isNew: journalMode === null,
+    notes: journalMode === null ? [`the database does not exist yet: it will be made at ${database}`] : [],
+    warnings: [],
     problems,
     changedRules,
     pending: tried.pending,

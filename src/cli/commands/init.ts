@@ -7,9 +7,13 @@ export const init = defineCommand<[], InitFlags>({
   group: "Start",
   summary: "Make an inbox folder that works",
   description: "Make an inbox folder that works. Never overwrites your files.",
-  takesFolder: "The folder to make or to complete; with --database, by default hookonce/ beside the database",
+  takesFolder:
+    "The folder to make or to complete; with the path of a database, by default hookonce/ beside it",
   options: [
-    new Option("--database <path>", "Your application's own SQLite database; then no samples are written"),
+    new Option(
+      "--database <path>",
+      "Your application's own SQLite database; then no samples are written. Or a URL of PostgreSQL, as in postgres://app@db.example.com/shop?password=env:DB_PASSWORD",
+    ),
   ],
   async run({ flags, folder, folderIsGiven }) {
     // Loaded only here, because it contains the types for editors.

@@ -1,11 +1,13 @@
 import type { Engine } from "../engine.ts";
 import { within } from "./deadline.ts";
+import { lock } from "./locks.ts";
 import type { Pool } from "./pool.ts";
+import { rowsOf } from "./sql.ts";
 import { atomically, writeOwn } from "./transaction.ts";
 import { ownFailure } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
-/** How long a proof may take, and how long it waits for that of another node, in milliseconds. */
+/** How long a proof may take, and how long it waits for a batch or another proof, in milliseconds. */
 const LONGEST_PROBE_MS = 5000;
 const LOCK_MS = 1000;
 
@@ -40,8 +42,8 @@ export async function tryTables(wire: Wire, now: number): Promise<void> {
 }
 
 /**
- * Proves that a delivery can be stored: its rows are written and taken back, and a row of its own is committed, as
- * durably as a delivery is. That also shows whether the synchronous standby answers.
+ * Proves that a delivery can be stored: the baton is free, its rows are written and taken back, and a row of its own is
+ * committed, as durably as a delivery is. That also shows whether the synchronous standby answers.
  */
 export function createProbe(pool: Pool): Engine["probe"] {
   return async (now) => {
@@ -49,8 +51,9 @@ export function createProbe(pool: Pool): Engine["probe"] {
       await pool.use((wire) =>
         within(wire, LONGEST_PROBE_MS, () =>
           atomically(wire, async () => {
-            // While a standby does not answer, the first proof has the row. Others must not wait for it on the server.
+            // While a standby does not answer, the first proof has it. Others must not wait for it on the server.
             await wire.send(`set local lock_timeout = ${LOCK_MS}`);
+            await rowsOf(wire, lock("baton"));
             await tryTables(wire, now);
             await wire.send("set local synchronous_commit = on");
             await wire.send(

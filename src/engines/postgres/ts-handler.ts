@@ -48,8 +48,9 @@ export function loadTsHandler(
       };
       let returned: unknown;
       try {
-        const work = collectingOutputUntilDone(() => ran(run(context)));
-        returned = await untilDeadline(work, file, deadlineMs, onLateError);
+        returned = await collectingOutputUntilDone(() =>
+          untilDeadline(ran(run(context)), file, deadlineMs, onLateError),
+        );
       } catch (thrown) {
         await (thrown instanceof HookonceError && thrown.code === "handler_timeout"
           ? gate.shut()

@@ -2,7 +2,7 @@ import { appendFileSync, chownSync, existsSync, openSync, readdirSync, rmSync, w
 import { join } from "node:path";
 import { connectTo, type Connection } from "../../../src/engines/postgres/connection.ts";
 import type { PostgresTarget } from "../../../src/config/postgres.ts";
-import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { folderInMemory } from "../../support/temporary-folder.ts";
 
 /**
  * A PostgreSQL server of Debian's packages, in a temporary folder. It refuses to run as root, so a test that runs as
@@ -29,8 +29,6 @@ export interface Cluster extends AsyncDisposable {
   readonly data: string;
   /** Makes an empty database, or a copy of another one. */
   database(template?: string): Promise<PostgresTarget>;
-  /** Removes a database that {@link Cluster.database} has made, and ends its connections. */
-  remove(target: PostgresTarget): Promise<void>;
   start(): Promise<void>;
   /** @param mode as `pg_ctl stop -m` has it; "immediate" is a crash */
   stop(mode?: "fast" | "immediate"): Promise<void>;
@@ -52,7 +50,8 @@ export interface ClusterOptions {
 export async function createCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const bin = postgresPrograms();
   if (bin === undefined) throw new Error("no PostgreSQL server is installed");
-  const folder = temporaryFolder("postgres", 128);
+  // Its syncs are not what is tested, and on a disk they take most of the time.
+  const folder = folderInMemory("postgres", 128);
   const owner = ownerOf();
   if (owner !== undefined) chownSync(folder, owner, owner);
   const data = join(folder, "data");
@@ -75,6 +74,8 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     `unix_socket_directories = '${folder}'`,
     "max_connections = 100",
     "shared_buffers = 16MB",
+    "min_wal_size = 32MB",
+    "max_wal_size = 64MB",
     ...(options.settings ?? []),
   ];
   appendFileSync(join(data, "postgresql.conf"), settings.join("\n") + "\n");
@@ -91,28 +92,21 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     connectTimeoutMs: 10_000,
   };
   let databases = 0;
-  let admin: Promise<Connection> | undefined;
-  /** Runs a statement that is about databases. Making a connection takes longer than such a statement. */
-  const change = async (statement: string): Promise<void> => {
-    const opened = await admin?.catch(() => undefined);
-    if (opened?.isOpen() !== true) admin = connect(target);
-    await (await (admin as Promise<Connection>)).script(statement);
-  };
   const cluster: Cluster = {
     target,
     folder,
     data,
     async database(template = "template1") {
       const name = `test_${++databases}`;
-      await change(`create database ${name} template ${template}`);
+      const connection = await connect(target);
+      await connection.script(`create database ${name} template ${template}`);
+      await connection.drop();
       return { ...target, database: name, beside: join(folder, name) };
     },
-    remove: ({ database }) => change(`drop database ${database} with (force)`),
     start: () => run("pg_ctl", "-D", data, "-l", join(folder, "log"), "-w", "start"),
     promote: () => run("pg_ctl", "-D", data, "-w", "promote"),
     stop: (mode = "fast") => run("pg_ctl", "-D", data, "-m", mode, "-w", "stop"),
     async [Symbol.asyncDispose]() {
-      await (await admin?.catch(() => undefined))?.drop();
       if (existsSync(join(data, "postmaster.pid"))) await cluster.stop("immediate");
       rmSync(folder, { recursive: true, force: true });
     },

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import type { EventSource, Job } from "../../src/engines/engine.ts";
-import { onlyInFullRun } from "../crash/requirements.ts";
 import type { Contents, EngineHarness } from "./harness.ts";
 import {
   apply,
@@ -46,7 +45,11 @@ async function play(it: OpenEngine, steps: readonly Step[], how: How): Promise<s
 }
 
 /** What a history of jobs leaves in the tables, whatever shares a transaction. */
-export function createHistoryTests(name: string, harness: EngineHarness): void {
+export function createHistoryTests(
+  name: string,
+  harness: EngineHarness,
+  ways: readonly How[] = ["together", "alone"],
+): void {
   const { asyncHandlers, sql } = harness.dialect;
   const has = {
     endTransaction: sql.endTransaction !== null,
@@ -69,7 +72,7 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
     .filter(({ needs }) => needs === undefined || has[needs])
     .map((scenario): [string, Scenario] => [scenario.name, scenario]);
 
-  describe.each(["together", "alone"] as const)(`${name}, jobs committed %s`, (how) => {
+  describe.each(ways)(`${name}, jobs committed %s`, (how) => {
     test.each(scenarios)("%s", async (_, { steps, answers, ...expected }) => {
       await using it = await openEngine(harness);
       expect(await play(it, steps, how)).toEqual([...answers]);
@@ -77,10 +80,13 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
       expect(summaryOf(await it.contents())).toEqual({ effects, events, failures, settled, bodies });
     });
   });
+}
 
+/** @param runs how many random histories are tried */
+export function createRandomHistories(name: string, harness: EngineHarness, runs: number): void {
   test(`${name}: any history leaves the same tables, whatever shares a transaction, and one effect of each event`, async () => {
     await fc.assert(
-      fc.asyncProperty(historiesFor(has.endTransaction), async (steps) => {
+      fc.asyncProperty(historiesFor(harness.dialect.sql.endTransaction !== null), async (steps) => {
         await using together = await openEngine(harness);
         await using alone = await openEngine(harness);
         const answers = await play(together, steps, "together");
@@ -89,9 +95,9 @@ export function createHistoryTests(name: string, harness: EngineHarness): void {
         expect(contents).toEqual(await alone.contents());
         checkOnce(contents);
       }),
-      { numRuns: onlyInFullRun() === undefined ? 200 : 20, seed: 20_261_127 },
+      { numRuns: runs, seed: 20_261_127 },
     );
-  }, 120_000);
+  }, 600_000);
 }
 
 /**

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Job } from "../../src/engines/engine.ts";
-import { onlyInFullRun } from "../crash/requirements.ts";
 import type { Contents, EngineHarness, Store } from "./harness.ts";
 import { limited, MAX_FAILED_ANSWERS } from "./failing-events.ts";
 import { apply, deliver, inWords, pause, resume, retry, runHeld } from "./jobs.ts";
@@ -75,10 +74,8 @@ function checkOrder({ effects }: Pick<Contents, "effects">): void {
   }
 }
 
-/** What a process that is killed leaves behind. */
-export function createKillTests(name: string, harness: EngineHarness): void {
-  const rounds = onlyInFullRun() === undefined ? 10 : 2;
-
+/** What a process that is killed leaves behind. @param rounds how often each test kills one */
+export function createKillTests(name: string, harness: EngineHarness, rounds: number): void {
   describe(`${name}: killed with kill -9 in the middle of its commits`, () => {
     test(
       "it has lost nothing that it reported, and the events delivered again are applied once",

@@ -1,8 +1,8 @@
 import { createAlertTests } from "./alerts.ts";
 import { createCommitTests } from "./commits.ts";
-import { createCounterTests } from "./counters.ts";
+import { createCounterTests, createYearOfCounts } from "./counters.ts";
 import type { EngineHarness } from "./harness.ts";
-import { createHistoryTests } from "./histories.ts";
+import { createHistoryTests, createRandomHistories } from "./histories.ts";
 import { createInboxTests } from "./inbox.ts";
 import { createKillTests } from "./kills.ts";
 import { createOutboxTests } from "./outbox.ts";
@@ -28,5 +28,15 @@ export function engineConformance(name: string, harness: EngineHarness): void {
   createRedactedTests(name, harness);
   createPausedTests(name, harness);
   createAlertTests(name, harness);
-  createKillTests(name, harness);
+}
+
+/** What commits a thousand times and more, or starts processes. On a server that takes minutes. */
+export function engineEndurance(
+  name: string,
+  harness: EngineHarness,
+  { histories, kills }: { readonly histories: number; readonly kills: number },
+): void {
+  createRandomHistories(name, harness, histories);
+  createYearOfCounts(name, harness);
+  createKillTests(name, harness, kills);
 }

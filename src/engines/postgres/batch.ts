@@ -85,7 +85,7 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
       const until = performance.now() + workMs;
       const failed = await failedAmong(lane, list);
       const facts: PlainFacts = {
-        isWatched: (source) => jobs.isWatched(source),
+        states: jobs.states,
         failed,
         hasStored: (batch) => storedBodies.has(batch),
         isRedacted,

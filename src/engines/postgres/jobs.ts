@@ -1,5 +1,5 @@
 import { HookonceError, messageOf } from "../../errors.ts";
-import type { EventSource, Handlers, Job, JobResult, Policy, Result, RunNote } from "../engine.ts";
+import type { Handlers, Job, JobResult, Policy, Result, RunNote } from "../engine.ts";
 import { nothing, resultOf } from "../results.ts";
 import { createSettledEvents } from "../settled-events.ts";
 import type { PausedByItself } from "../source-states.ts";
@@ -17,7 +17,7 @@ import { createPositions } from "./positions.ts";
 import type { Redactions } from "./redactions.ts";
 import { createResumes } from "./resume-jobs.ts";
 import { createSameBody } from "./same-body.ts";
-import { createSourceStates } from "./source-states.ts";
+import { createSourceStates, type SourceStates } from "./source-states.ts";
 import type { Tx } from "./tx.ts";
 
 /** What each job does inside the open transaction. batch.ts handles savepoints and repeated runs. */
@@ -43,8 +43,7 @@ export interface Jobs {
   ): Promise<Result | HookonceError>;
   /** Whether a job is to be the only one of its transaction, because its handler may end the process. */
   runsAlone(job: Job, handlers: Handlers): Promise<boolean>;
-  /** Whether a source is paused or resuming, or its next success ends a row of failures. */
-  isWatched(source: Pick<EventSource, "name">): boolean;
+  readonly states: Pick<SourceStates, "of" | "isFailing">;
   /** Whether an error of {@link Jobs.run} is a handler's. */
   isOfHandler(error: unknown): boolean;
   /** Returns what to log about the runs since the last call. */
@@ -179,7 +178,7 @@ export function createJobs(tx: Tx, { policy, runs, interrupted, outbox, redactio
     run,
     recordFailure,
     runsAlone,
-    isWatched: (source) => states.of(source) !== undefined || states.isFailing(source),
+    states,
     isOfHandler: runs.hasThrown,
     takeNotes: () => runs.takeNotes(),
   };

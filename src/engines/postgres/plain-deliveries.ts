@@ -1,43 +1,37 @@
 import { HookonceError } from "../../errors.ts";
-import type {
-  EventSource,
-  Handlers,
-  Incoming,
-  Job,
-  JobResult,
-  LoadedHandler,
-  Policy,
-  Result,
-} from "../engine.ts";
+import type { Handlers, Incoming, Job, JobResult, LoadedHandler, Policy, Result } from "../engine.ts";
 import { nothing, resultOf, type Run } from "../results.ts";
 import type { BatchBodies } from "./deliveries.ts";
 import type { PostgresHandler } from "./handler.ts";
 import { OWN_OFF, OWN_ON, type HandlerRuns } from "./handler-runs.ts";
 import type { Outbox } from "./outbox.ts";
 import { createPlainBodies } from "./plain-bodies.ts";
+import type { SourceStates } from "./source-states.ts";
 import { arrayOf } from "./sql.ts";
 import { isFollowing } from "./trouble.ts";
 import type { Tx } from "./tx.ts";
 
 /**
- * Most deliveries bring a new event for a SQL handler, or for none. Nothing has to be read for them, so they share their
+ * Most deliveries bring a new event for a SQL handler, or for none, or for a source that is paused. Nothing has to be read for them, so they share their
  * statements and wait for the server three times in all, not five times each.
  */
 
 type Delivery = Extract<Job, { kind: "delivery" }>;
 
-/** A delivery that needs no look at what is stored. */
+/** A delivery of a new event that needs no look at what is stored. */
 interface Plain {
   readonly job: Delivery;
   /** Null if it is only recorded, or only sent on. */
   readonly handler: PostgresHandler | null;
-  readonly outcome: "processed" | "unhandled";
+  readonly outcome: "processed" | "unhandled" | "held";
   readonly destinations: readonly string[];
+  /** What is stored as its run if no handler runs. */
+  readonly noRun: Run;
 }
 
 /** What the transaction has read. */
 export interface PlainFacts {
-  readonly isWatched: (source: EventSource) => boolean;
+  readonly states: Pick<SourceStates, "of" | "isFailing">;
   /** Events that have failed before, as {@link keyOf} writes them. */
   readonly failed: ReadonlySet<string>;
   /** Whether an earlier transaction has stored the bytes of the event's batch. */
@@ -115,20 +109,26 @@ export function createPlainDeliveries(
     if (job?.kind !== "delivery") return undefined;
     const { source, input, batch, earlierIds = [], isIgnored = false } = job.event;
     const { forwards = [] } = source;
-    if (isIgnored || earlierIds.length > 0 || source.sameBody || source.requireChange) return undefined;
-    if (source.placeOf !== undefined || source.holdAfter !== undefined) return undefined;
-    if (facts.isWatched(source) || facts.isRedacted(source.name)) return undefined;
+    if (isIgnored || earlierIds.length > 0 || source.sameBody) return undefined;
+    if (facts.isRedacted(source.name) || facts.failed.has(keyOf(source.name, input.id))) return undefined;
     if (batch !== undefined && facts.hasStored(batch)) return undefined;
-    if (facts.failed.has(keyOf(source.name, input.id))) return undefined;
+    const state = facts.states.of(source);
+    if (state === "refusing") return undefined;
+    if (state !== undefined) {
+      const handlerHash = handlers.for(source.handlersOf, input.type)?.hash ?? null;
+      return { job, handler: null, outcome: "held", destinations: [], noRun: { ...nothing, handlerHash } };
+    }
+    if (source.requireChange || source.placeOf !== undefined) return undefined;
+    if (source.holdAfter !== undefined || facts.states.isFailing(source)) return undefined;
     const taking = forwards.filter(({ takes }) => takes(input.type));
     if (taking.some(({ where }) => where !== undefined)) return undefined;
     const handler = handlers.for(source.handlersOf, input.type) as PostgresHandler | null;
     if (handler !== null && (handler.language !== "sql" || handler.mayEnqueue)) return undefined;
     const decided = policy.decideNew(source, input.type, handler, taking.length > 0);
     const destinations = [...new Set(taking.map(({ destination }) => destination))];
-    if ("run" in decided) return { job, handler, outcome: "processed", destinations };
+    if ("run" in decided) return { job, handler, outcome: "processed", destinations, noRun: nothing };
     if ("record" in decided && decided.record === "unhandled")
-      return { job, handler: null, outcome: "unhandled", destinations: [] };
+      return { job, handler: null, outcome: "unhandled", destinations: [], noRun: nothing };
     return undefined;
   }
 
@@ -176,7 +176,7 @@ export function createPlainDeliveries(
     let failed: Failed | undefined;
     for (const [index, one] of sent.entries()) {
       if (one === undefined) {
-        if (failed === undefined) ran.push(nothing);
+        if (failed === undefined) ran.push((events[index] as Inserted).noRun);
         continue;
       }
       const { steps, at } = await one;

@@ -4,7 +4,7 @@ import type { PostgresTarget } from "../../src/config/postgres.ts";
 import { BATCH_LIMITS } from "../../src/engines/postgres/begin-batch.ts";
 import type { Connection } from "../../src/engines/postgres/connection.ts";
 import { lock } from "../../src/engines/postgres/locks.ts";
-import { createPool } from "../../src/engines/postgres/pool.ts";
+import { createPool, type Pool } from "../../src/engines/postgres/pool.ts";
 import { createPostgresEngine } from "../../src/engines/postgres/postgres-engine.ts";
 import { createProbe } from "../../src/engines/postgres/probe.ts";
 import { createReader, READ_LIMITS } from "../../src/engines/postgres/reader.ts";
@@ -36,14 +36,43 @@ const writeEffect = `insert into effects values (:event_id, :type, :source, :rec
   coalesce((:payload ->> 'cents')::int, 0), :headers ->> 'x-note');`;
 const fails = `coalesce((:payload ->> 'fail')::boolean, false)`;
 
-/** A database with hookonce's tables, and a connection to it. */
-interface Prepared {
+/** A database with hookonce's tables, and connections to it. */
+interface Prepared extends Pools {
   readonly target: PostgresTarget;
+  /** For the suite's own statements. */
   readonly connection: Connection;
 }
 
-/** Those that no test uses. To migrate one takes the processor 300 ms, to copy one 100, and to empty one 5. */
+interface Pools {
+  readonly lanes: Pool;
+  readonly reads: Pool;
+}
+
+/**
+ * Those that no test uses. To migrate one takes the processors 300 ms, to copy one 100, to empty one 5, and new
+ * connections prepare each statement again: 50 ms a test.
+ */
 const unused: Prepared[] = [];
+
+function poolsOf(target: PostgresTarget): Pools {
+  const server = createServer(target);
+  return { lanes: createPool(server, 2, BATCH_LIMITS), reads: createPool(server, 3, READ_LIMITS) };
+}
+
+/** A pool whose connections stay open when it is closed. */
+function borrowed(pool: Pool): Pool {
+  const used = new Set<Promise<unknown>>();
+  return {
+    use(work) {
+      const result = pool.use(work);
+      used.add(result);
+      return result.finally(() => used.delete(result));
+    },
+    async close() {
+      await Promise.allSettled(used);
+    },
+  };
+}
 
 async function create(cluster: Cluster): Promise<PostgresTarget> {
   const target = await cluster.database();
@@ -60,7 +89,9 @@ async function create(cluster: Cluster): Promise<PostgresTarget> {
 
 async function prepare(): Promise<Prepared> {
   const target = await create(await sharedCluster());
-  return { target, connection: await connect(target) };
+  const connection = await connect(target);
+  await connection.script(EMPTYING);
+  return { target, connection, ...poolsOf(target) };
 }
 
 /** A store on another server than that of the whole test. */
@@ -68,23 +99,23 @@ export async function createStoreOn(cluster: Cluster): Promise<Store> {
   return storeAt(JSON.stringify(await create(cluster)));
 }
 
-/** Ends what a killed process has left, and removes what was written. */
-const EMPTY = `
-do $$
+/** Makes a function that removes what was written, after it has ended what a killed process has left. */
+const EMPTYING = `
+create schema suite;
+do $do$
 declare
-  one record;
+  removals text;
 begin
-  perform pg_terminate_backend(pid, 10000) from pg_stat_activity
-  where datname = current_database() and pid <> pg_backend_pid();
-  perform set_config('hookonce.own', 'on', true);
-  for one in select schemaname, tablename from pg_tables
-    where schemaname in ('hookonce', 'public') and tablename not like '%migrations'
-  loop
-    execute format('delete from %I.%I', one.schemaname, one.tablename);
-  end loop;
-  perform setval(format('%I.%I', schemaname, sequencename), 1, false) from pg_sequences
-  where last_value is not null;
-end $$`;
+  select string_agg(format('delete from %I.%I;', schemaname, tablename), ' ') into removals from pg_tables
+  where schemaname in ('hookonce', 'public') and tablename not like '%migrations';
+  select removals || string_agg(format('perform setval(%L, 1, false);', format('%I.%I', schemaname, sequencename)), ' ')
+  into removals from pg_sequences where schemaname in ('hookonce', 'public');
+  execute format('create function suite.empty() returns void language plpgsql as $f$ begin
+    perform pg_terminate_backend(pid, 10000) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and state <> ''idle'';
+    perform set_config(''hookonce.own'', ''on'', true);
+    %s end $f$', removals);
+end $do$`;
 
 export const harness: EngineHarness = {
   module: import.meta.path,
@@ -111,20 +142,21 @@ insert into never select null where ${fails};`,
     asyncHandlers: true,
   },
   async create() {
-    const { target, connection } = unused.pop() ?? (await prepare());
+    const prepared = unused.pop() ?? (await prepare());
+    const { target, connection, lanes, reads } = prepared;
     return {
-      ...storeAt(JSON.stringify(target)),
+      ...storeAt(JSON.stringify(target), () => ({ lanes: borrowed(lanes), reads: borrowed(reads) })),
       contents: () => contentsOf(connection),
       async [Symbol.asyncDispose]() {
-        await connection.script(EMPTY);
-        unused.push({ target, connection });
+        await connection.send("select suite.empty()");
+        unused.push(prepared);
       },
     };
   },
-  at: storeAt,
+  at: (location) => storeAt(location),
 };
 
-function storeAt(location: string): Store {
+function storeAt(location: string, pools = () => poolsOf(JSON.parse(location) as PostgresTarget)): Store {
   const target = JSON.parse(location) as PostgresTarget;
   const connected = async <Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> => {
     const connection = await connect(target);
@@ -137,9 +169,7 @@ function storeAt(location: string): Store {
   return {
     location,
     open(told = {}) {
-      const server = createServer(target);
-      const lanes = createPool(server, 2, BATCH_LIMITS);
-      const reads = createPool(server, 3, READ_LIMITS);
+      const { lanes, reads } = pools();
       const reader = createReader(reads);
       const engine = createPostgresEngine({
         policy,

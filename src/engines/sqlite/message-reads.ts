@@ -98,7 +98,7 @@ export function messageReads(connection: Database, isClosed: () => boolean): Out
         .query<{ row: number; id: string; destination: string; attempts: number; run: string | null }, []>(
           `select id as row, message_id as id, destination, attempts, run
            from hookonce_messages indexed by hookonce_messages_state where state = 'sending'
-           and state in ('sending', 'dead', 'discarded')`,
+           and state in ('sending', 'dead', 'discarded') order by destination, row`,
         )
         .all()
         .map(({ run, ...rest }) =>

@@ -98,7 +98,6 @@ async function inboxWithEverything(): Promise<TestInbox> {
     "insert into hookonce_attempts select id, 1, 5, 6, 503, 'away', 'answer' from hookonce_messages limit 3",
   );
   db.run("insert into hookonce_enqueued (destination, body) values ('app', 'text'), ('app', x'00ff')");
-  db.run("insert into hookonce_failing_sources values ('default', 2)");
   db.run("insert into hookonce_stored_bytes values ('default', 1200)");
   db.run("insert into hookonce_meta values ('hidden_ids', '1')");
   db.run("insert into hookonce_destinations values ('app', 'paused', 'maintenance', 3)");

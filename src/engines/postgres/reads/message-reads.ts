@@ -104,7 +104,7 @@ export function messageReads(ask: Ask): OutboxReader {
         run: string | null;
       }>(
         sql`select m.id as row, m.message_id as id, m.destination, m.attempts, m.run from hookonce.messages m
-          where m.state = 'sending'`,
+          where m.state = 'sending' order by m.destination, m.id`,
       );
       return rows.map(({ run, ...rest }) =>
         Object.assign(rest, { run: run === null ? null : (JSON.parse(run) as CommandRun) }),

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
-import { constants, setPriority } from "node:os";
+import { constants, setPriority, tmpdir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { listContents } from "../backup/contents.ts";
@@ -36,7 +36,10 @@ export interface BackupOptions {
 
 export interface BackedUp {
   readonly bytes: number;
-  readonly databaseBytes: number;
+  /** Null if the database is on a server, and so not in the backup. */
+  readonly databaseBytes: number | null;
+  /** The name of a database on a server. */
+  readonly elsewhere: string | null;
   /** Besides the database. */
   readonly files: number;
   /** Files with secrets that are not in it. */
@@ -48,8 +51,8 @@ export interface BackedUp {
 const SUPPLIED = ["hookonce", "drizzle-orm", "zod"];
 
 /**
- * Writes an inbox folder and a consistent copy of its database to one file, while a `serve` may be running. The file
- * gets its name when it is complete and on the disk.
+ * Writes an inbox folder and a consistent copy of its database to one file, while a `serve` may be running. A database on
+ * a server is left out. The file gets its name when it is complete and on the disk.
  *
  * @throws HookonceError `backup_failed`, `config_invalid`, `database_missing`, `database_locked`, `disk_full`
  */
@@ -63,22 +66,10 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
       "config_invalid",
       `${CONFIG_FILE} does not say which database to back up. Correct it (hookonce check), or add --database.`,
     );
-  if (location.kind !== "file")
-    throw new HookonceError(
-      "backup_failed",
-      `hookonce backup copies a SQLite database, and this inbox is on PostgreSQL: ${nameOf(location)}. Back up that database with the means of PostgreSQL, such as pg_dump, and this folder with tar.`,
-    );
-  const database = location.path;
-  if ((statSync(database, { throwIfNoEntry: false })?.size ?? 0) === 0)
-    throw new HookonceError(
-      "database_missing",
-      `There is no database to back up: ${database} ${existsSync(database) ? "is empty" : "does not exist"}. hookonce makes it at its first start.`,
-    );
+  const database = location.kind === "file" ? location.path : null;
+  if (database !== null) refuseMissing(database);
   const file = options.file === null ? null : resolve(options.file);
   if (file !== null) refusePlace(file, folder, options.overwrite);
-  const member = isWithin(database, folder)
-    ? relative(folder, database).replaceAll("\\", "/")
-    : `data/${basename(database)}`;
   // A copy of another one must not hold that of the config as it is on the disk at that moment.
   const databases = [location, configured ?? location].flatMap((one) =>
     one.kind === "file" ? [one, fileAt(realOf(one.path))] : [],
@@ -100,17 +91,20 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
     );
   // The thread of the copy inherits it.
   setPriority(constants.priority.PRIORITY_LOW);
-  return failing(file ?? dirname(database), async () => {
-    const temporary = makeTemporaryFolder(dirname(file ?? database), BACKUP_FOLDER);
+  const near = file ?? database;
+  const beside = near === null ? tmpdir() : dirname(near);
+  return failing(file ?? beside, async () => {
+    const temporary = makeTemporaryFolder(beside, BACKUP_FOLDER);
     try {
-      const copy = join(temporary, "database");
-      await (
-        await storeOf(location)
-      ).copy(copy, {
-        room: file === null ? 1 : 2,
-        signal: options.signal,
-        onProgress: (done, bytes) => options.onProgress("copying the database", done, bytes),
-      });
+      const copy = location.kind === "file" ? join(temporary, "database") : null;
+      if (location.kind === "file" && copy !== null) {
+        const store = await storeOf(location);
+        await store.copy(copy, {
+          room: file === null ? 1 : 2,
+          signal: options.signal,
+          onProgress: (done, bytes) => options.onProgress("copying the database", done, bytes),
+        });
+      }
       const unnamed = join(temporary, "backup.tar");
       const descriptor = file === null ? 1 : openSync(unnamed, "wx", 0o600);
       let bytes: number;
@@ -123,8 +117,8 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
             format: 1,
             hookonce: packageJson.version,
             made_at: Date.now(),
-            database: member,
-            database_path: database,
+            database: database === null ? null : memberOf(database, folder),
+            database_path: nameOf(location),
             secrets: options.secrets,
             left_out: [...leftOut],
           },
@@ -139,11 +133,26 @@ export async function backUp(options: BackupOptions): Promise<BackedUp> {
       if (file !== null && !nameFile(unnamed, file, { replace: options.overwrite }))
         throw existsAlready(file);
       const files = contents.filter(({ kind }) => kind !== "folder").length;
-      return { bytes, databaseBytes: statSync(copy).size, files, leftOut, warnings };
+      const made = { bytes, databaseBytes: copy === null ? null : statSync(copy).size };
+      return { ...made, elsewhere: copy === null ? nameOf(location) : null, files, leftOut, warnings };
     } finally {
       rmSync(temporary, { recursive: true, force: true });
     }
   });
+}
+
+function refuseMissing(database: string): void {
+  if ((statSync(database, { throwIfNoEntry: false })?.size ?? 0) > 0) return;
+  throw new HookonceError(
+    "database_missing",
+    `There is no database to back up: ${database} ${existsSync(database) ? "is empty" : "does not exist"}. hookonce makes it at its first start.`,
+  );
+}
+
+/** Its path in the backup. */
+function memberOf(database: string, folder: string): string {
+  if (!isWithin(database, folder)) return `data/${basename(database)}`;
+  return relative(folder, database).replaceAll("\\", "/");
 }
 
 function refusePlace(file: string, folder: string, overwrite: boolean): void {

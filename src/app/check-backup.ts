@@ -47,6 +47,8 @@ export async function checkBackup(
     onStep("unpacking");
     const { bavail, bsize } = statfsSync(folder);
     const manifest = await unpackBackup(file, folder, { room: bavail * bsize, signal });
+    // Without its database, it cannot be started.
+    if (manifest.database === null) return { ...NOT_STARTED, manifest, bytes: found.size };
     const database = fileAt(join(folder, manifest.database));
     onStep("opening it as a start does");
     const size = manifest.files.find(({ path }) => path === manifest.database)?.size ?? 0;

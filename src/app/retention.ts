@@ -195,8 +195,8 @@ export async function startRetention(
 
   /** What is counted in time need not be counted in haste. */
   async function count(most: number): Promise<void> {
-    const { usedBytes } = await (await engine.reader()).space();
-    if (usedBytes < most / 2) return;
+    const { usedBytes, isCounted } = await (await engine.reader()).space();
+    if (!isCounted && usedBytes < most / 2) return;
     while (!(await old.take({ remove: "nothing" })).isEnd) if (!(await old.rest())) return;
   }
 

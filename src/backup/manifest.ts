@@ -15,9 +15,9 @@ const manifestSchema = z.object({
   hookonce: z.string(),
   /** Unix milliseconds. */
   made_at: z.number(),
-  /** The copy of the database, as a path in the backup. */
-  database: z.string(),
-  /** The path of the database, as the config has it. */
+  /** The copy of the database, as a path in the backup. Null if the database is on a server, and so not in it. */
+  database: z.nullable(z.string()),
+  /** The path or the URL of the database, as the config has it. */
   database_path: z.string(),
   /** Whether the secrets are in it. */
   secrets: z.boolean(),

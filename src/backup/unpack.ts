@@ -206,6 +206,7 @@ function compared(folder: string, hashes: ReadonlyMap<string, string>): Manifest
   for (const path of hashes.keys()) {
     if (!listed.has(path)) throw new Error(`${path} was not backed up by hookonce`);
   }
-  if (!manifest.files.some(({ path }) => path === manifest.database)) throw new Error("it has no database");
+  const { database } = manifest;
+  if (database !== null && !listed.has(database)) throw new Error("it has no database");
   return manifest;
 }

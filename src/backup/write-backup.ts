@@ -24,8 +24,8 @@ const SYNC_EVERY = 8 * PIECE;
 
 export interface BackupParts {
   readonly contents: readonly Content[];
-  /** The finished copy of the database. */
-  readonly copy: string;
+  /** The finished copy of the database. Null if the manifest names none. */
+  readonly copy: string | null;
   readonly manifest: Omit<Manifest, "files">;
   /** Where to write. */
   readonly descriptor: number;
@@ -104,8 +104,10 @@ export async function writeBackup(parts: BackupParts): Promise<number> {
     }
   }
   const { database } = parts.manifest;
-  writeFoldersAbove(database);
-  await writeFile({ path: database, from: parts.copy }, { mode: 0o600, onProgress: parts.onProgress });
+  if (database !== null && parts.copy !== null) {
+    writeFoldersAbove(database);
+    await writeFile({ path: database, from: parts.copy }, { mode: 0o600, onProgress: parts.onProgress });
+  }
   writeFoldersAbove(MANIFEST);
   const manifest = Buffer.from(
     `${JSON.stringify({ ...parts.manifest, files } satisfies Manifest, null, 1)}\n`,

@@ -33,16 +33,26 @@ export async function runBackup(file: string, folder: string, flags: BackupFlags
     for (const warning of made.warnings) complain(`warning: ${visible(warning)}`);
     // Standard output is the backup itself.
     const tell = toOutput ? complain : say;
-    const { leftOut } = made;
+    const { leftOut, databaseBytes, elsewhere } = made;
+    const whole = databaseBytes === null ? "" : `the database (${roundSize(databaseBytes)}) and `;
     tell(
-      `Backed up${toOutput ? "" : ` to ${file}`}: ${roundSize(made.bytes)}, with the database (${roundSize(made.databaseBytes)}) and ${counted(made.files, "file")}.`,
+      `Backed up${toOutput ? "" : ` to ${file}`}: ${roundSize(made.bytes)}, with ${whole}${counted(made.files, "file")}.`,
     );
+    if (elsewhere !== null)
+      tell(
+        visible(
+          `The database is not in it, because it is on PostgreSQL: ${elsewhere}. Back it up with pg_dump, with all of its schemas: hookonce's tables and yours belong together.`,
+        ),
+      );
     if (leftOut.length > 0)
       tell(
         `Left out, because they hold secrets: ${visible(leftOut.join(", "))}. Keep a copy elsewhere, or add --secrets.`,
       );
     if (flags.secrets === true) tell("It holds the secrets. Keep it where nobody else can read it.");
-    if (!toOutput) tell(`To prove that it starts: hookonce check --backup ${shellWord(file)}`);
+    if (!toOutput)
+      tell(
+        `To prove that it ${elsewhere === null ? "starts" : "is whole"}: hookonce check --backup ${shellWord(file)}`,
+      );
     return EXIT.done;
   } catch (error) {
     progress("");

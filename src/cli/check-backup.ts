@@ -16,7 +16,7 @@ export async function runCheckBackup(file: string, { json = false }: { json?: bo
     progress("");
     const { manifest, problems: damage, startProblems, warnings, needs } = checked;
     const problems = [
-      ...damage.map((text) => ({ file: manifest.database, message: text })),
+      ...damage.map((text) => ({ file: manifest.database ?? undefined, message: text })),
       ...startProblems,
     ];
     const needed = linesOfNeeds(needs, manifest);
@@ -42,7 +42,13 @@ export async function runCheckBackup(file: string, { json = false }: { json?: bo
       complain(`\n${counted(problems.length, "problem")}: this backup does not start`);
       return EXIT.failed;
     }
-    if (needed.length === 0) say("This backup starts.");
+    if (manifest.database === null)
+      say(
+        visible(
+          `The files of the folder are whole. Its database is on PostgreSQL, and not in this backup: ${manifest.database_path}. Restore that with pg_restore, and then run hookonce check.`,
+        ),
+      );
+    else if (needed.length === 0) say("This backup starts.");
     else {
       say("This backup starts, but it also needs:");
       for (const line of needed) say(visible(`  ${line}`));
@@ -65,8 +71,10 @@ function linesOf({ manifest, bytes, events, newestAt, sources, pending }: Checke
   const newest =
     newestAt === null ? "" : `, the newest of ${shortTime(newestAt, now)} (${ago(newestAt, now)})`;
   return [
-    `Made ${shortTime(madeAt, now)} (${ago(madeAt, now)}) by hookonce ${hookonce}: ${roundSize(bytes)}, ${counted(files.length - 1, "file")} and the database`,
-    `Database ${database} (${roundSize(size)}, from ${path}): ${counted(events, "event")}${newest}`,
+    `Made ${shortTime(madeAt, now)} (${ago(madeAt, now)}) by hookonce ${hookonce}: ${roundSize(bytes)}, ${counted(database === null ? files.length : files.length - 1, "file")}${database === null ? "" : " and the database"}`,
+    ...(database === null
+      ? []
+      : [`Database ${database} (${roundSize(size)}, from ${path}): ${counted(events, "event")}${newest}`]),
     ...(sources.length === 0 ? [] : [`Sources: ${sources.join(", ")}`]),
     ...(pending.length === 0 ? [] : [`Migrations that a start applies: ${pending.join(", ")}`]),
   ];

@@ -70,8 +70,10 @@ export interface DiscardedByRetention {
 
 /** How full the database is, in bytes. */
 export interface Space {
-  /** Without the free pages. */
+  /** Without the free pages. If it is counted: what is counted of payloads and their headers so far. */
   readonly usedBytes: number;
+  /** Whether the engine cannot tell what removed rows have left free, and counts what is stored. */
+  readonly isCounted: boolean;
   /** What is free inside the file, and is used again. */
   readonly freeBytes: number;
   /** Whether free pages can be returned to the disk. */

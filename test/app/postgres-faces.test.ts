@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { PostgresTarget } from "../../src/config/postgres.ts";
 import { run, scratch, serve, type Scratch, type Serving } from "../cli/support/hookonce.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { testInbox } from "../support/test-inbox.ts";
 import { connect, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "../engines/postgres/cluster.ts";
 
 /** Every command and page of an inbox whose database is on PostgreSQL, with one serve. */
@@ -230,6 +231,17 @@ describeUnless(why, "on PostgreSQL", () => {
     await said(0, "token", "revoke", "t");
   });
 
+  walk("a backup has the folder without the database, and says so", async () => {
+    using place = scratch();
+    const file = join(place.path, "inbox.tar");
+    expect(await said(0, "backup", file)).toContain("The database is not in it, because it is on PostgreSQL");
+    const checked = await run(["check", "--backup", file]);
+    expect([checked.code, checked.stdout]).toEqual([
+      0,
+      expect.stringContaining("The files of the folder are whole. Its database is on PostgreSQL"),
+    ]);
+  });
+
   walk("made-up events are sent, and the folder's tests pass", async () => {
     expect(await said(0, "send", "shop", "other", "--to", `${server.url}/webhook/shop`)).toContain(
       "200 unhandled",
@@ -249,5 +261,36 @@ describeUnless(why, "on PostgreSQL", () => {
     inbox.write({ "handlers/shop/other.sql": "insert into stock values (:event_id, 1);" });
     expect(await said(0, "apply")).toContain("1 event applied");
     expect(existsSync(join(inbox.path, "data/hookonce.db"))).toBe(false);
+  });
+});
+
+describeUnless(why, "max_size on PostgreSQL", () => {
+  walk("removes the oldest payloads, and keeps those that fit", async () => {
+    const target = await (await sharedCluster()).database();
+    await using box = await testInbox({
+      config: `database = "${urlOf(target)}"
+[retention]
+max_size = "1 MiB"
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.id"
+type = "body:$.type"`,
+      files: { "handlers/default/_any.sql": "select 1;" },
+      upkeep: { minuteMs: 20 },
+    });
+    const wire = await connect(target);
+    const stored = async (): Promise<string[]> =>
+      (
+        await wire.read<{ id: string }>(
+          "select event_id as id from hookonce.events join hookonce.bodies using (id) order by id",
+        )
+      ).map(({ id }) => id);
+    const text = "x".repeat(300_000);
+    for (const id of ["1", "2", "3", "4", "5"]) await box.deliver({ id, type: "paid", text });
+    await until(async () => (await stored()).length < 4);
+    // It would go on at once.
+    await Bun.sleep(500);
+    expect(await stored()).toEqual(expect.arrayContaining(["4", "5"]));
+    await wire.drop();
   });
 });

@@ -18,6 +18,7 @@ export function retentionReads(connection: Database): RetentionReader {
         usedBytes: (number("page_count") - free) * pageSize,
         freeBytes: free * pageSize,
         // In an application's own database, it decides.
+        isCounted: false,
         canShrink: number("auto_vacuum") === INCREMENTAL && readMeta(connection, "created_by") === "hookonce",
       };
     },

@@ -6,14 +6,14 @@ import { askOne, type Ask } from "./ask.ts";
 /** What retention and the pages about it ask. */
 export function retentionReads(ask: Ask): RetentionReader {
   return {
-    // What VACUUM makes free is used again, and returned to the disk by the server if it is at a table's end.
+    // Not the size of the tables: what is removed is used again, and they seldom become smaller. By their size, every
+    // payload would be removed.
     async space() {
       const found = await askOne<{ usedBytes: number }>(
         ask,
-        sql`select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint as "usedBytes" from pg_class
-          where relnamespace = 'hookonce'::regnamespace and relkind = 'r'`,
+        sql`select coalesce(sum(bytes), 0)::bigint as "usedBytes" from hookonce.stored_bytes`,
       );
-      return { usedBytes: found?.usedBytes ?? 0, freeBytes: 0, canShrink: false };
+      return { usedBytes: found?.usedBytes ?? 0, isCounted: true, freeBytes: 0, canShrink: false };
     },
     async discardedByRetention() {
       const kept = await askOne<{ value: string }>(

@@ -5,6 +5,7 @@ import { splitStatements, type SqlStatement } from "./sql-text.ts";
 import { checkOnServer, refusedByName } from "./statement-check.ts";
 import type { Tx } from "./tx.ts";
 import type { Value, Wire } from "./wire.ts";
+import { throwIfAway } from "./trouble.ts";
 
 /** The `where` of a destination. */
 
@@ -47,6 +48,7 @@ export async function expressionProblem(wire: Wire, expression: string): Promise
     await checkOnServer(wire, bind(statement).text);
     return undefined;
   } catch (error) {
+    throwIfAway(error);
     return messageOf(error);
   }
 }

@@ -13,7 +13,7 @@ import { ownMigrations } from "./own-migrations.ts";
 import { rowsOf, sql } from "./sql.ts";
 import { lineAt, meaningful, splitStatements, type SqlStatement } from "./sql-text.ts";
 import { writeOwn, guardOwn } from "./transaction.ts";
-import { stateOf, troubleOf } from "./trouble.ts";
+import { stateOf, throwIfAway, troubleOf } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
 /** Every function here belongs to a transaction that the caller has open. */
@@ -142,6 +142,7 @@ export async function runStatements(
         );
       }
     } catch (error) {
+      throwIfAway(error);
       onError(error, lineOf(statement, error));
       if (savepoints) await wire.send("rollback to savepoint hookonce_statement");
     }

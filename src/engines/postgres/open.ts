@@ -18,6 +18,7 @@ import { createSourceStates } from "./source-states.ts";
 import { rowsOf } from "./sql.ts";
 import { duringStart } from "./start-lock.ts";
 import { prepareDatabase } from "./start.ts";
+import { ownFailure } from "./trouble.ts";
 import { writeOwn } from "./transaction.ts";
 import { openTx, type Tx } from "./tx.ts";
 
@@ -38,19 +39,23 @@ export async function openStore(
   log: StartLog,
 ): Promise<OpenStore> {
   const server = createServer(target);
-  await prepareDatabase(server, plan, log);
-  await duringStart(
-    server,
-    () => {},
-    async (wire) => {
-      // It may write failures, whose position is that of the last event.
-      await rowsOf(wire, lock("baton"));
-      await writeOwn(wire);
-      const tx = openTx(wire);
-      await recover(tx, target, plan, log);
-      await tx.settled();
-    },
-  );
+  try {
+    await prepareDatabase(server, plan, log);
+    await duringStart(
+      server,
+      () => {},
+      async (wire) => {
+        // It may write failures, whose position is that of the last event.
+        await rowsOf(wire, lock("baton"));
+        await writeOwn(wire);
+        const tx = openTx(wire);
+        await recover(tx, target, plan, log);
+        await tx.settled();
+      },
+    );
+  } catch (error) {
+    throw ownFailure(error);
+  }
   return {
     engine(options) {
       const lanes = createPool(server, LANES, BATCH_LIMITS);

@@ -7,6 +7,7 @@ import { createLanes } from "./lane.ts";
 import type { Pool } from "./pool.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
 import { rollBack } from "./transaction.ts";
+import { ownFailure } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
 export interface PostgresEngineOptions extends EngineOptions {
@@ -50,7 +51,13 @@ export function createPostgresEngine(options: PostgresEngineOptions): Engine {
       if (sent.size > 0) onMessages?.(sent);
       return { begun: results.length, blocked, results: Promise.resolve(results) };
     },
-    loadHandler: (code) => pool.use((wire) => loadHandler(wire, code, openGate, onLateError)),
+    async loadHandler(code) {
+      try {
+        return await pool.use((wire) => loadHandler(wire, code, openGate, onLateError));
+      } catch (error) {
+        throw ownFailure(error);
+      }
+    },
     handlerModules,
     probe: options.probe,
     wipe() {

@@ -84,7 +84,9 @@ async function rehearseOn(
   // One after another: they share the transaction.
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const result = last.then(work);
+    const result = last.then(work).catch((error: unknown) => {
+      throw ownFailure(error);
+    });
     last = result.catch(() => {});
     return result;
   };

@@ -5,7 +5,7 @@ import { isUnfinished, unfinished, WHY_UNFINISHED } from "../unfinished.ts";
 import { bind, bindingProblems, explainValue } from "./bindings.ts";
 import type { HandlerRun, PostgresHandler } from "./handler.ts";
 import type { Observe } from "./observation.ts";
-import { isFollowing } from "./trouble.ts";
+import { isFollowing, throwIfAway } from "./trouble.ts";
 import { countedBy, sendCounted } from "./row-counts.ts";
 import { lineAt, splitStatements, type SqlStatement } from "./sql-text.ts";
 import { checkOnServer, explained, placeIn, refusedByName } from "./statement-check.ts";
@@ -103,6 +103,7 @@ async function problemsOf(
     await checkOnServer(wire, text);
     return [];
   } catch (error) {
+    throwIfAway(error);
     return [
       { at: atSameLine(statement.text, text, placeIn(text, error)), message: explained(error, statement) },
     ];

@@ -45,6 +45,11 @@ export function troubleOf(error: unknown): Trouble {
     : "statement";
 }
 
+/** @throws the error if the server is away: then nothing is wrong with the statement, and the same may succeed later */
+export function throwIfAway(error: unknown): void {
+  if (troubleOf(error) === "away") throw error;
+}
+
 /** The SQLSTATE; undefined if the error is not the server's. */
 export function stateOf(error: unknown): string | undefined {
   if (!(error instanceof SQL.PostgresError)) return undefined;

@@ -416,6 +416,35 @@ create table hookonce.destinations (
   since bigint not null
 );
 
+-- The processes that use this database for more than reading. A row is the lease of everything that its process has
+-- claimed: once nothing was heard of it for a while, another node removes the row, and all of that is free.
+create table hookonce.nodes (
+  id text collate "C" primary key,
+  -- The host and the inbox folder.
+  name text collate "C" not null,
+  -- What it has loaded. Null until then.
+  version text,
+  config_hash text,
+  handlers_hash text,
+  started_at bigint not null,
+  -- By the clock of the server.
+  seen_at bigint not null,
+  -- Whether somebody has asked it to load its folder again: the request, as JSON. Null: nobody has.
+  asked text,
+  -- What came of that, as JSON.
+  answered text
+);
+
+-- What a node does now, so that no other node does it at the same time.
+create table hookonce.claims (
+  -- message or job.
+  kind text collate "C" not null,
+  -- Its row, or its id.
+  key text collate "C" not null,
+  node text collate "C" not null,
+  primary key (kind, key)
+);
+
 -- What handlers and other processes insert through the view hookonce.outbox. It becomes a message in the same
 -- transaction, or within a second if another process inserted it.
 create table hookonce.enqueued (

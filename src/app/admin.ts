@@ -1,6 +1,7 @@
 import type { Config } from "../config/load.ts";
 import { besideOf } from "../config/location.ts";
 import { messageOf, stackOf } from "../errors.ts";
+import type { HealthWarning } from "../engines/engine.ts";
 import { listenForAdmin } from "../http/admin/listen.ts";
 import type { AdminInbox } from "../http/admin/inbox.ts";
 import type { VerdictJson } from "../http/admin/shapes.ts";
@@ -30,6 +31,7 @@ export interface AdminServiceOptions extends Pick<OpenInboxOptions, "log"> {
   readonly refused: RefusedRing;
   readonly matched: Pick<MatchedSecrets, "recent">;
   readonly retention: RetentionService;
+  readonly nodes: { readonly warning: () => HealthWarning | undefined };
   readonly pausing: Pausing;
   readonly outbox: OutboxView;
   readonly counters: Counters;
@@ -49,7 +51,7 @@ export async function startAdmin(
   inbox: Inbox,
   options: AdminServiceOptions,
 ): Promise<{ readonly page: string | null; readonly jobs: BackgroundJobs }> {
-  const { refused, matched, retention, pausing, outbox, counters, reload, log, url } = options;
+  const { refused, matched, retention, nodes, pausing, outbox, counters, reload, log, url } = options;
   const startedAt = Date.now();
   const { engine, queue, live } = inbox;
   const { config } = live();
@@ -99,7 +101,7 @@ export async function startAdmin(
         record: async (entries) => void (await queue.write({ kind: "record", entries })),
         onError: (error) => log.error({ cause: messageOf(error), stack: stackOf(error) }, "the API failed"),
         serving: { url, startedAt, loadedAt: () => live().at },
-        health: () => healthOf(() => probe(PROOF_MS), [retention.warning()]),
+        health: () => healthOf(() => probe(PROOF_MS), [retention.warning(), nodes.warning()]),
         shownSecrets: () =>
           [...live().sources.values()].flatMap(({ name, handshakes }) =>
             Array.from(handshakes?.shown ?? [], (secret) => ({ source: name, secret })),

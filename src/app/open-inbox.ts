@@ -32,6 +32,7 @@ import { enqueueProblemOf } from "./enqueue-problem.ts";
 import type { Healing } from "./healing.ts";
 import { madeOf, type Live, type Loaded } from "./live.ts";
 import type { Service, Services } from "./services.ts";
+import { shownOf } from "./shown.ts";
 import { rulesOf } from "./source-rules.ts";
 import { readUserMigrations } from "./user-migrations.ts";
 import { storeOf } from "./store.ts";
@@ -47,6 +48,9 @@ export interface OpenInboxOptions {
   readonly onFatal: (error: unknown) => void;
   /** Called with destinations for which messages have become durable. */
   readonly onMessages?: EngineOptions["onMessages"];
+  /** See {@link EngineOptions}. */
+  readonly onNodeGone?: EngineOptions["onNodeGone"];
+  readonly onNodeLost?: EngineOptions["onNodeLost"];
   /** What is counted of deliveries, transactions and syncs. */
   readonly counters?: Counters | undefined;
   readonly acceptIdChange?: boolean;
@@ -104,6 +108,7 @@ export async function openInbox(services: Services, options: OpenInboxOptions): 
       healing(() => engineStep(options, live, redactionOf)),
     );
     loaded = { ...loaded, handlers };
+    engine.show(shownOf(config, options.handlers));
     const queue = createQueue(engine, {
       ...options.queue,
       loaded: live,
@@ -165,6 +170,8 @@ async function engineStep(
       enqueueProblem: (destination) => enqueueProblem()(destination),
       redactionOf,
       onMessages: options.onMessages,
+      onNodeGone: options.onNodeGone,
+      onNodeLost: options.onNodeLost,
       watch: options.watch,
       onNotWatched: (reason) =>
         log.warn({ reason }, "handlers are not watched: one that never returns blocks hookonce"),

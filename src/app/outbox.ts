@@ -20,6 +20,8 @@ type OutboxInbox = Pick<Inbox, "engine" | "queue" | "live">;
 export interface Outbox extends OutboxView {
   readonly onMessages: NonNullable<EngineOptions["onMessages"]>;
   start(services: Services, inbox: OutboxInbox): Promise<void>;
+  /** Ends the commands that run: another node may run them by now. */
+  endCommands(): void;
   /**
    * Prepares a reload. What it resolves to makes the change, once the inbox has what is loaded, and cannot fail.
    *
@@ -99,6 +101,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     onMessages(destinations) {
       for (const name of destinations) running?.wake(name);
     },
+    endCommands: () => running?.endCommands(),
     isSending: (row) => running?.isSending(row) ?? false,
     destinations: () => running?.destinations() ?? [],
     pause: async (name, ...rest) => (await sendingTo(name)).pause(name, ...rest),

@@ -12,6 +12,7 @@ import type { Inbox } from "./open-inbox.ts";
 import type { Outbox } from "./outbox.ts";
 import { attempt } from "./rehearse.ts";
 import { servedConfig, type ServedFolder } from "./served-folder.ts";
+import { shownOf } from "./shown.ts";
 import { rulesOf } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
 import { removedWithOwed, whatCannotChange } from "./unchangeable.ts";
@@ -108,11 +109,12 @@ async function loadAgain(
   keepShownSecrets(before, config, sources);
   const undo = forgetUserModules(folder);
   try {
-    const { handlers, failing } = await loadHandlers(inbox, folder, read, found);
+    const { code, handlers, failing } = await loadHandlers(inbox, folder, read, found);
     const loaded: Loaded = { config, sources, handlers, at };
     const changeOutbox = await outbox.prepare(loaded);
     await record(inbox, loaded, { actor, dropped, at: clock() });
     inbox.replace(loaded);
+    inbox.engine.show(shownOf(config, code));
     changeOutbox();
     return {
       handlers: handlers.files.map(({ file }) => file),
@@ -158,7 +160,7 @@ const CHANGED: Problem = {
 async function loadHandlers({ engine }: Inbox, folder: string, read: ReadConfig, found: CheckFound) {
   const code = await readHandlers(folder, foldersIn(read), () => engine.handlerModules());
   const { handlers, problems, failing } = await bindHandlers(code, engine);
-  return problems.length > 0 ? refuse([...problems, CHANGED], found) : { handlers, failing };
+  return problems.length > 0 ? refuse([...problems, CHANGED], found) : { code, handlers, failing };
 }
 
 /** Durable before anything is replaced. A start after a crash loads the same folder. */

@@ -30,11 +30,12 @@ export async function startRetries(
   async function runDue(): Promise<boolean> {
     const reader = await engine.reader();
     const { sources } = live();
-    const due = await reader.due(clock(), PAGE, [...sources.keys()]);
+    const now = clock();
+    const due = await reader.due(now, PAGE, [...sources.keys()]);
     const runs = due.map(async ({ source: name, eventId }) => {
       const source = sources.get(name);
       if (source === undefined) return;
-      const job = { kind: "apply", source, eventId, at: clock(), isRetry: true } as const;
+      const job = { kind: "apply", source, eventId, at: clock(), isRetry: true, ifDueBy: now } as const;
       const { type, handler, outcome } = await queue.write(job, signal);
       log.info({ source: name, event: eventId, type, handler, outcome }, "failed event run again");
     });

@@ -8,6 +8,7 @@ import { startAlerts, type AlertPace } from "./alerts.ts";
 import { startMinutes, type MatchedSecrets } from "./minutes.ts";
 import { watchDescriptors } from "./free-descriptors.ts";
 import { startPausing } from "./pausing.ts";
+import { startNodes } from "./nodes.ts";
 import { startRetention, type RetentionPace } from "./retention.ts";
 import { startRetries } from "./retries.ts";
 import { announce, type Ready } from "./announce.ts";
@@ -83,6 +84,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
   const counters = createCounters(HANDLER_TIMES_US);
   const outbox = createOutbox({ log: logger, clock: Date.now, stop, counters });
   let port: HttpServer | undefined;
+  let goOnWithJobs = (): void => {};
   const inbox = await openInbox(services, {
     config,
     sources,
@@ -91,6 +93,9 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
     clock: Date.now,
     onFatal,
     onMessages: outbox.onMessages,
+    // Its jobs go on here. Its messages are due again.
+    onNodeGone: () => goOnWithJobs(),
+    onNodeLost: () => outbox.endCommands(),
     counters,
     acceptIdChange: options.acceptIdChange ?? false,
     signal: stop,
@@ -111,9 +116,11 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
   const retention = await startRetention(services, inbox, { ...upkeep, ...pace });
   const pausing = await startPausing(services, inbox, upkeep);
   const alerts = await startAlerts(services, inbox, { ...upkeep, ...alerting });
+  const nodes = await startNodes(services, inbox, upkeep);
   const reload = createReload(inbox, { served: options, outbox, log: logger, clock: Date.now, stop });
-  const shown = { ...upkeep, matched, retention, pausing, outbox, counters, reload, url: server.url };
+  const shown = { ...upkeep, matched, retention, nodes, pausing, outbox, counters, reload, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
+  goOnWithJobs = () => resumeJobs(jobs, logger);
   await startRetries(services, inbox, upkeep);
   await watchDescriptors(services, server, logger);
   await outbox.start(services, inbox);
@@ -129,7 +136,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
     const { startWatchingFolder } = await import("./watch-folder.ts");
     await startWatchingFolder(services, inbox, { reload, log: logger });
   }
-  resumeJobs(jobs, logger);
+  goOnWithJobs();
   onHangUp(() => reload({ actor: "SIGHUP", dropped: [] }));
   const end = (): void => {
     services.stop().then(

@@ -91,6 +91,18 @@ export interface EngineOptions {
   readonly redactionOf?: ((source: string) => Redaction | undefined) | undefined;
   /** Called with destinations for which messages have become durable. */
   readonly onMessages?: ((destinations: ReadonlySet<string>) => void) | undefined;
+  /** Called when another process that used the same database is gone: what it did is to be done by somebody. */
+  readonly onNodeGone?: (() => void) | undefined;
+  /** Called if the others had thought that this process was gone: what it does may be done elsewhere by now. */
+  readonly onNodeLost?: (() => void) | undefined;
+}
+
+/** What a process tells the others that use the same database. */
+export interface Shown {
+  readonly version: string;
+  /** Hashes of the config and of the handlers that it has loaded. */
+  readonly config: string;
+  readonly handlers: string;
 }
 
 /** What a probe finds. */
@@ -252,6 +264,8 @@ export interface Engine {
    * @throws HookonceError `database_locked`, `disk_full`, `out_of_memory`, `storage_failed`, `database_moved`
    */
   probe(now: number): Health | Promise<Health>;
+  /** Tells other processes that use the same database what this one has loaded. */
+  show(loaded: Shown): void;
   /**
    * Erases what was written beside the tables: the marked run and the log. Returns false if a reader needs the log for
    * longer than some seconds. It is then erased as soon as no reader needs it.

@@ -99,6 +99,8 @@ export type Job =
       readonly reason?: string | undefined;
       /** hookonce runs it on its own initiative: if it is still owed afterwards, its next run is set. */
       readonly isRetry?: boolean;
+      /** Of a retry, in Unix milliseconds: another node may have run it since, and has set a later time. */
+      readonly ifDueBy?: number;
     })
   /**
    * Run a processed event again, at most once for each `job`. If it fails, nothing changes. With the outcome `held`,

@@ -60,6 +60,14 @@ export interface StoredMessage {
   } | null;
 }
 
+export interface ClaimOptions {
+  /** Unix milliseconds. */
+  readonly now: number;
+  readonly destination: string;
+  /** How many messages of the destination all processes together send at once. Undefined: any number. */
+  readonly most: number | undefined;
+}
+
 /** The process that runs a command, so that it can be ended after a crash. */
 export interface CommandRun {
   readonly pid: number;
@@ -164,6 +172,13 @@ export interface OutboxReader {
   messageBytes(row: number): MaybePromise<number>;
   /** Undefined if it does not exist any more. */
   message(row: number): MaybePromise<StoredMessage | undefined>;
+  /**
+   * The same of a message that is due, for this process to send it. Until its result is recorded, no other process gets
+   * it. Undefined if another one has it, "busy" if all processes together send enough to its destination.
+   */
+  claim(row: number, how: ClaimOptions): MaybePromise<StoredMessage | "busy" | undefined>;
+  /** Gives back a message that was not sent. */
+  release(row: number): MaybePromise<void>;
   /** Whether another process has inserted rows into the view `hookonce_outbox`. */
   hasEnqueued(): MaybePromise<boolean>;
   /** Messages that were being sent by a command when hookonce ended. */

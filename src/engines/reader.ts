@@ -3,6 +3,7 @@ import type { AlertReader } from "./alerts.ts";
 import type { ArrivalReader } from "./arrivals.ts";
 import type { FailingReader } from "./failing.ts";
 import type { ForgetReader } from "./forget.ts";
+import type { NodeReader } from "./nodes.ts";
 import type { MaybePromise, OutboxReader } from "./outbox.ts";
 import type { Change, KeptJob, MatchedSecret, Token } from "./records.ts";
 import type { RetentionReader } from "./retention.ts";
@@ -276,6 +277,7 @@ export interface Reader
     ForgetReader,
     SourceStateReader,
     AlertReader,
+    NodeReader,
     ArrivalReader<ListFilter, ListedEvent> {
   /** Owed events in the order received, at most `limit`. With `until`, only those that were stored up to it. */
   owed(

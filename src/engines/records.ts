@@ -49,10 +49,12 @@ export interface KeptJob {
   readonly request: string;
   /** JSON of its progress. It may lag behind what the job has done. */
   readonly progress: string;
+  /** Whether a process that lives runs it. Undefined: no other process can. */
+  readonly isTaken?: boolean;
 }
 
 /** What is recorded of a job. */
-export interface RecordedJob extends KeptJob {
+export interface RecordedJob extends Omit<KeptJob, "isTaken"> {
   /** How many events or messages it has changed so far, for the audit list. */
   readonly changed: number;
 }
@@ -64,6 +66,8 @@ export type Entry =
   | { readonly entry: "audit"; readonly change: Omit<Change, "id"> }
   /** Replaces what was kept of the job before. */
   | { readonly entry: "job"; readonly job: RecordedJob }
+  /** This process goes on with an interrupted job. Refused if another one runs it (`job_running`). */
+  | { readonly entry: "take job"; readonly id: string }
   /** A job that has changed nothing leaves no trace. */
   | { readonly entry: "no job"; readonly id: string }
   /** Adds to the refusals of the minute of `at`. */

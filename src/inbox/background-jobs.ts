@@ -263,7 +263,8 @@ export function createBackgroundJobs(
 
   async function resume(): Promise<void> {
     const inbox = await open();
-    for (const { id, actor, startedAt, request, progress } of await inbox.reader.unendedJobs()) {
+    for (const { id, actor, startedAt, request, progress, isTaken } of await inbox.reader.unendedJobs()) {
+      if (isTaken === true) continue;
       const job = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
       const before = JSON.parse(progress) as Kept;
       const from = before.position ?? null;
@@ -273,7 +274,10 @@ export function createBackgroundJobs(
       const again = { resumedFrom: from, resumes: resumes + 1, isExact: false, atLeast };
       const resumed: Kept = { ...before, ...again, ...end };
       const endedAt = end === null ? null : inbox.clock();
-      await inbox.queue.write({ kind: "record", entries: [entryOf(job, endedAt, resumed)] });
+      await inbox.queue.write({
+        kind: "record",
+        entries: [{ entry: "take job", id }, entryOf(job, endedAt, resumed)],
+      });
       if (end === null) run(inbox, job, resumed, true);
     }
   }

@@ -40,6 +40,8 @@ export interface Dispatcher extends OutboxView {
    * are sent as these destinations say, and those of a destination that is gone wait.
    */
   prepare(destinations: readonly Destination[]): Promise<() => void>;
+  /** Ends the commands that run. Their messages are due again. */
+  endCommands(): void;
   /**
    * Begins no attempt any more. Requests that have begun get some seconds. Commands are ended, or waited for if
    * their destination has `on_stop = "wait"`. Resolves once all results are durable.
@@ -104,6 +106,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
     if ((await ended.get(name)) !== false) lane.start();
   }
 
+  let recorded = await reader.paused();
   let polling: Promise<void> | undefined;
   let failing = false;
   const timer = setInterval(() => {
@@ -115,6 +118,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
     try {
       while (!stopping.signal.aborted && (await reader.hasEnqueued()))
         await write([{ entry: "enqueued", at: clock() }]);
+      takeStates(await reader.paused());
       failing = false;
     } catch (error) {
       if (stopping.signal.aborted) return;
@@ -124,6 +128,18 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
           "messages that other processes enqueued could not be taken over",
         );
       failing = true;
+    }
+  }
+
+  /** Another node may have paused or resumed a destination. What this one does itself is in its memory first. */
+  function takeStates(paused: readonly PausedDestination[]): void {
+    const before = new Map(recorded.map((one) => [one.destination, one]));
+    const now = new Map(paused.map((one) => [one.destination, one]));
+    recorded = paused;
+    for (const [name, lane] of lanes) {
+      const found = now.get(name);
+      if (before.get(name)?.since === found?.since) continue;
+      lane.setPaused(found === undefined ? null : { reason: found.reason, since: found.since });
     }
   }
 
@@ -182,6 +198,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatche
     resume: (name, actor) => setState(name, "resume", null, actor),
     wake: (name) => lanes.get(name)?.wake(),
     prepare,
+    endCommands: () => lanes.forEach((lane) => lane.endCommands()),
     stop: () => (stopped ??= stopAll()),
   };
 }

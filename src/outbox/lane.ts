@@ -58,6 +58,8 @@ export interface Lane {
    * @param route undefined: the destination is gone from the config, and its messages wait
    */
   change(route: Route | undefined): void;
+  /** Ends the commands that run, if it runs commands. */
+  endCommands(): void;
   /** Begins no attempt any more. Resolves when those that have begun are over. */
   stop(): Promise<void>;
 }
@@ -159,7 +161,7 @@ export function createLane(options: LaneOptions): Lane {
 
   async function startRow(row: number): Promise<number> {
     let giveBack: (() => void) | undefined;
-    let stored: StoredMessage | undefined;
+    let stored: StoredMessage | "busy" | undefined;
     try {
       // Reading 20 MB takes 80 ms, so the room is asked for first.
       giveBack = room.take(name, await reader.messageBytes(row));
@@ -168,21 +170,25 @@ export function createLane(options: LaneOptions): Lane {
         waitForRoom();
         return POLL_MS;
       }
-      stored = await reader.message(row);
+      const { kind, concurrency } = way.settings;
+      const most = kind === "command" ? concurrency : undefined;
+      stored = await reader.claim(row, { now: clock(), destination: name, most });
     } catch (error) {
       giveBack?.();
       giveUp(row, error);
       return 0;
     }
     // It may have been paused, and the message discarded, while it was read.
-    if (!isOpen()) {
+    if (stored === "busy" || !isOpen()) {
       giveBack();
       rows.putBack(row);
+      if (stored !== "busy") await reader.release(row);
       return POLL_MS;
     }
     if (stored === undefined || (stored.state !== "waiting" && stored.state !== "interrupted")) {
       giveBack();
       rows.settle(row);
+      if (stored !== undefined) await reader.release(row);
       return 0;
     }
     rate.take();
@@ -284,6 +290,11 @@ export function createLane(options: LaneOptions): Lane {
       if (route === undefined) return;
       way = { settings: route.settings, sender: route.sender, abort: new AbortController() };
       wake();
+    },
+    endCommands() {
+      for (const flight of flights.values())
+        if (flight.way.settings.kind === "command") flight.way.abort.abort();
+      way = { ...way, abort: new AbortController() };
     },
     async stop() {
       stopped = true;

@@ -4,6 +4,7 @@ import type { PostgresTarget } from "../../src/config/postgres.ts";
 import { BATCH_LIMITS } from "../../src/engines/postgres/begin-batch.ts";
 import type { Connection } from "../../src/engines/postgres/connection.ts";
 import { lock } from "../../src/engines/postgres/locks.ts";
+import { createNode, nameOfNode, register } from "../../src/engines/postgres/nodes.ts";
 import { createPool, type Pool } from "../../src/engines/postgres/pool.ts";
 import { createPostgresEngine } from "../../src/engines/postgres/postgres-engine.ts";
 import { createProbe } from "../../src/engines/postgres/probe.ts";
@@ -11,6 +12,7 @@ import { createReader, READ_LIMITS } from "../../src/engines/postgres/reader.ts"
 import { createServer } from "../../src/engines/postgres/server.ts";
 import { textOf } from "../../src/engines/postgres/sql.ts";
 import { prepareDatabase } from "../../src/engines/postgres/start.ts";
+import { atomically, writeOwn } from "../../src/engines/postgres/transaction.ts";
 import type { Reply } from "../../src/event.ts";
 import { policy } from "../../src/inbox/decide.ts";
 import { connect, sharedCluster, type Cluster } from "../engines/postgres/cluster.ts";
@@ -168,15 +170,25 @@ function storeAt(location: string, pools = () => poolsOf(JSON.parse(location) as
   };
   return {
     location,
-    open(told = {}) {
+    async open(told = {}) {
       const { lanes, reads } = pools();
-      const reader = createReader(reads);
-      const engine = createPostgresEngine({
+      const id = crypto.randomUUID();
+      const name = nameOfNode(target.beside);
+      await lanes.use((wire) =>
+        atomically(wire, async () => {
+          await writeOwn(wire);
+          await register(wire, id, name);
+        }),
+      );
+      const node = createNode(lanes, name, id, { onGone() {}, onLost() {} });
+      const reader = createReader(reads, node);
+      return createPostgresEngine({
         policy,
         redactionOf,
         ...told,
         beside: target.beside,
         pool: lanes,
+        node,
         reader: () => Promise.resolve(reader),
         probe: createProbe(lanes),
         close: () => reads.close(),
@@ -186,7 +198,6 @@ function storeAt(location: string, pools = () => poolsOf(JSON.parse(location) as
         // What a handler does after it has failed is refused, and tested in test/handlers.
         onLateError() {},
       });
-      return Promise.resolve(engine);
     },
     contents: () => connected(contentsOf),
     whileLocked: (work) =>

@@ -68,6 +68,7 @@ function remote(engine: Engine): Engine {
     loadHandler: (code) => call(() => engine.loadHandler(code)),
     handlerModules: () => call(() => engine.handlerModules()),
     probe: (now) => call(() => engine.probe(now)),
+    show: (loaded) => engine.show(loaded),
     wipe: () => call(() => engine.wipe()),
     async close() {
       await engine.close();

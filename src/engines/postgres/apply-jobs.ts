@@ -1,4 +1,13 @@
-import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
+import {
+  LONGEST_RETRY_MS,
+  type EventSource,
+  type HandlerInput,
+  type Handlers,
+  type Job,
+  type LoadedHandler,
+  type Policy,
+  type Result,
+} from "../engine.ts";
 import { eventRedacted } from "../event-redacted.ts";
 import { SETTLED, storedInput, type OpenFailure } from "../event-rows.ts";
 import { codeOf } from "../results.ts";
@@ -46,9 +55,21 @@ export function createApplies(
 ): Applies {
   /** If the event is still owed although nothing failed, its next run is set: its handler may come back. */
   async function retry(job: Apply, handlers: Handlers): Promise<Result> {
+    const early = await notDue(job);
+    if (early !== undefined) return early;
     const result = await applyNow(job, handlers);
     await scheduleNext(job);
     return result;
+  }
+
+  /** Another node has run it again meanwhile, and has set its next run. */
+  async function notDue({ source, eventId, ifDueBy: at }: Apply): Promise<Result | undefined> {
+    if (at === undefined) return undefined;
+    const failure = await store.findFailure(source, eventId);
+    const nextAt = failure?.nextAt ?? null;
+    if (failure === undefined || nextAt === null) return undefined;
+    if (nextAt <= at || nextAt > at + LONGEST_RETRY_MS) return undefined;
+    return { ...resultOf(nothing), eventId, type: failure.type, outcome: "failed", error: null };
   }
 
   /** Nothing of a paused source runs. */

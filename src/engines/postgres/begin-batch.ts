@@ -3,6 +3,7 @@ import type { Limits } from "./connection.ts";
 import { within } from "./deadline.ts";
 import { HIDDEN_IDS } from "./hidden-ids.ts";
 import type { Lane } from "./lane.ts";
+import { IDLE_MS } from "./handler-runs.ts";
 import { lock } from "./locks.ts";
 import { keyOf, type Done } from "./plain-deliveries.ts";
 import { ALL_FAILING, ALL_STATES } from "./source-states.ts";
@@ -10,8 +11,8 @@ import { arrayOf, textOf } from "./sql.ts";
 import { rollBack } from "./transaction.ts";
 import { troubleOf } from "./trouble.ts";
 
-/** In milliseconds. `idle` is longer than a handler may take. */
-const TIMEOUTS = { baton: 1000, statement: 30_000, idle: 40_000 } as const;
+/** In milliseconds. So long after it has frozen, a node loses the baton. */
+const TIMEOUTS = { baton: 1000, statement: 30_000, idle: IDLE_MS.usual } as const;
 
 /** Of a connection that writes batches. The limits of the server are set by each batch. */
 export const BATCH_LIMITS: Limits = { silenceMs: TIMEOUTS.statement + 5000 };
@@ -22,7 +23,7 @@ const BEGIN_MS = 5000;
 const SETTINGS = `
   select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
     set_config('idle_in_transaction_session_timeout', $3, true), set_config('synchronous_commit', 'on', true),
-    set_config('hookonce.own', 'on', true)`;
+    set_config('hookonce.own', 'on', true), set_config('hookonce.node', $4, true)`;
 
 const FACTS = `
   select exists (select 1 from hookonce.failures where settled_at is null),
@@ -39,13 +40,13 @@ const FAILED = `
  * @returns false if another node has the baton
  */
 export async function beginBatch(
-  { tx, jobs, outbox }: Lane,
+  { tx, jobs, outbox, node }: Lane,
   batonMs: number = TIMEOUTS.baton,
 ): Promise<boolean> {
   const { wire } = tx;
   outbox.takeWritten();
   const baton = lock("baton");
-  const settings = [`${batonMs}`, `${TIMEOUTS.statement}`, `${TIMEOUTS.idle}`];
+  const settings = [`${batonMs}`, `${TIMEOUTS.statement}`, `${TIMEOUTS.idle}`, node()];
   const sent = [
     wire.send("begin isolation level read committed"),
     wire.send(SETTINGS, settings),

@@ -2,6 +2,7 @@ import type { Tx } from "./tx.ts";
 import { HookonceError } from "../../errors.ts";
 import type { Entry } from "../records.ts";
 import { createAlertEntries } from "./alerts.ts";
+import { createClaims } from "./claims.ts";
 import { recordChange, recordJob } from "./job-entries.ts";
 import { createMessageEntries } from "./message-entries.ts";
 import type { Outbox } from "./outbox.ts";
@@ -18,8 +19,9 @@ export function createEntries(
   states: SourceStates,
   settled: SettledEvents,
 ): (entry: Entry) => Promise<void> {
+  const claims = createClaims(tx);
   const addUpRollups = createRollupSums(tx);
-  const recordMessage = createMessageEntries(tx, outbox, settled);
+  const recordMessage = createMessageEntries(tx, outbox, settled, claims);
   const changeAlert = createAlertEntries(tx, outbox);
   return async (entry) => {
     switch (entry.entry) {
@@ -49,8 +51,14 @@ export function createEntries(
         return;
       case "job":
         recordJob(tx, entry.job);
+        if (entry.job.endedAt === null) await claims.take("job", entry.job.id);
+        else claims.release("job", entry.job.id);
+        return;
+      case "take job":
+        await claims.take("job", entry.id);
         return;
       case "no job":
+        claims.release("job", entry.id);
         tx.query("delete from hookonce.jobs where id = $1").run(entry.id);
         return;
       case "refused": {

@@ -57,6 +57,14 @@ export interface HandlerRuns {
 export const OWN_ON = "select set_config('hookonce.own', 'on', true)";
 export const OWN_OFF = "select set_config('hookonce.own', 'off', true)";
 
+/**
+ * How long a transaction may wait for its node, in milliseconds. Then the server ends it, and others get the baton.
+ * While a TypeScript handler runs, the node may wait for longer than the handler may take.
+ */
+export const IDLE_MS = { usual: 10_000, handler: 40_000 } as const;
+
+const idleFor = (ms: number): string => `, set_config('idle_in_transaction_session_timeout', '${ms}', true)`;
+
 export function createHandlerRuns(
   tx: Tx,
   policy: Policy,
@@ -66,8 +74,9 @@ export function createHandlerRuns(
 ): HandlerRuns {
   let notes: RunNote[] = [];
   const thrown = new WeakSet<object>();
-  const ownOff = tx.query(OWN_OFF);
-  const ownOn = tx.query(OWN_ON);
+  const [ownOff, ownOn] = [tx.query(OWN_OFF), tx.query(OWN_ON)];
+  const begin = tx.query(`${OWN_OFF}${idleFor(IDLE_MS.handler)}`);
+  const end = tx.query(`${OWN_ON}${idleFor(IDLE_MS.usual)}`);
 
   function note({ file }: LoadedHandler, { source, id, type }: HandlerInput, ms: number): void {
     const output = takeOutput();
@@ -111,9 +120,9 @@ export function createHandlerRuns(
     if (code !== null) throw quarantineError(code, { handler: handler.file, eventId: input.id });
     // What was sent before is hookonce's own, and so is an error of it.
     await tx.settled();
-    ownOff.run();
     // SQL runs in the server, which ends it by itself.
     const isMarked = handler.language === "ts";
+    (isMarked ? begin : ownOff).run();
     if (isMarked) marker.begin(markOf(handler, input, element));
     const started = performance.now();
     let ran;
@@ -127,7 +136,7 @@ export function createHandlerRuns(
       if (isMarked) marker.end();
     }
     const ms = performance.now() - started;
-    ownOn.run();
+    (isMarked ? end : ownOn).run();
     if (before !== undefined) await interrupted.settle(source, input.id);
     return ranOf(source, handler, input, { ...ran, ms });
   }

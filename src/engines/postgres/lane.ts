@@ -17,10 +17,13 @@ export interface Lane {
   readonly outbox: Outbox;
   readonly plain: PlainDeliveries;
   readonly rollups: RollupWrites;
+  /** The id of this node; empty if it has none. */
+  readonly node: () => string;
 }
 
 export interface LaneOptions extends Pick<EngineOptions, "policy" | "enqueueProblem" | "redactionOf"> {
   readonly marker: Marker;
+  readonly node: () => string;
 }
 
 export function createLanes(options: LaneOptions): (wire: Wire) => Lane {
@@ -34,7 +37,7 @@ export function createLanes(options: LaneOptions): (wire: Wire) => Lane {
 
 function createLane(
   wire: Wire,
-  { policy, enqueueProblem, redactionOf = () => undefined, marker }: LaneOptions,
+  { policy, enqueueProblem, redactionOf = () => undefined, marker, node }: LaneOptions,
 ): Lane {
   const tx = openTx(wire);
   const interrupted = createInterruptedRuns(tx);
@@ -43,5 +46,5 @@ function createLane(
   const redactions = createRedactions(tx, redactionOf, marker);
   const jobs = createJobs(tx, { policy, runs, interrupted, outbox, redactions });
   const plain = createPlainDeliveries(tx, policy, runs, outbox);
-  return { tx, jobs, outbox, plain, rollups: createRollupWrites(tx) };
+  return { tx, jobs, outbox, plain, rollups: createRollupWrites(tx), node };
 }

@@ -22,3 +22,7 @@ export const lock = (name: LockName): Sql => sql`select pg_advisory_xact_lock(${
 /** Takes a lock if nobody has it. The column `taken` says so. */
 export const tryLock = (name: LockName): Sql =>
   sql`select pg_try_advisory_xact_lock(${CLASS}, ${LOCKS[name]}) as taken`;
+
+/** Held while a node claims a message of a destination of which all nodes together send only so many at once. */
+export const destinationLock = (name: string): Sql =>
+  sql`select pg_advisory_xact_lock(${CLASS + 1}, hashtext(${name}))`;

@@ -1,5 +1,6 @@
 import type { Tx } from "./tx.ts";
 import { HookonceError } from "../../errors.ts";
+import type { Claims } from "./claims.ts";
 import type { ChangedMessage, Job } from "../engine.ts";
 import { MESSAGE_FORGOTTEN } from "../forget.ts";
 import type { MessageState } from "../outbox.ts";
@@ -15,11 +16,13 @@ export function createMessageEntries(
   tx: Tx,
   outbox: Outbox,
   settled: SettledEvents,
+  claims: Pick<Claims, "isOthers" | "release">,
 ): (entry: MessageEntry) => Promise<void> {
   // A command counts as an attempt when it starts, so that its number is right after a crash.
   const count = tx.query(
     `update hookonce.messages
-     set attempts = attempts + case when state = 'sending' then 0 else 1 end where id = $1 returning attempts, reason`,
+     set attempts = attempts + case when state = 'sending' then 0 else 1 end
+     where id = $1 and state not in ('delivered', 'dead') returning attempts, reason`,
   );
   const settle = tx.query(
     `update hookonce.messages
@@ -43,8 +46,9 @@ export function createMessageEntries(
     switch (entry.entry) {
       case "attempt": {
         const { message, at, ms, status, error, answer, next } = entry;
+        if (await claims.isOthers("message", message)) return;
         const [number, reason] = (await count.row(message)) ?? [];
-        // Retention, or somebody, has removed the message meanwhile.
+        // Retention, or somebody, has removed the message meanwhile, or another node has sent it.
         if (typeof number !== "number") return;
         // Of a message that was forgotten meanwhile, what it brought about is forgotten, too.
         const isForgotten = reason === MESSAGE_FORGOTTEN;
@@ -55,12 +59,16 @@ export function createMessageEntries(
         const tried = next.state === "interrupted" ? 0 : 1;
         noteEvent(await settle.values(message, state, nextAt, tried, settledAt, status, why), settled);
         keep.run(message, number, at, ms, status, why, said);
+        claims.release("message", message);
         if (number > KEPT_ATTEMPTS) drop.run(message, number - KEPT_ATTEMPTS);
         return;
       }
       case "command started": {
         const run = entry.run === null ? null : JSON.stringify(entry.run);
-        // It was read, and discarded before its command began. Then the command must not run.
+        // It was read, and discarded before its command began, or this node was thought to be gone. Then the command must
+        // not run.
+        if (await claims.isOthers("message", entry.message))
+          throw new HookonceError("not_owed", "Another node runs the command of the message.");
         if ((await start.changes(entry.message, run)) === 0)
           throw new HookonceError("not_owed", "The message was discarded, so its command does not run.");
         return;

@@ -9,6 +9,7 @@ import { heldByItself } from "../source-states.ts";
 import { recoverRuns } from "./interrupted-runs.ts";
 import { lock } from "./locks.ts";
 import { historyOf, ownSet } from "./migrations.ts";
+import { createNode, nameOfNode, NODE_LIMITS, register } from "./nodes.ts";
 import { createPool } from "./pool.ts";
 import { createPostgresEngine } from "./postgres-engine.ts";
 import { createProbe } from "./probe.ts";
@@ -25,6 +26,9 @@ import { openTx, type Tx } from "./tx.ts";
 /** While one batch is on its way to the disk, the next one is written. */
 const LANES = 2;
 
+/** A claim must not hold up the sign of life. */
+const NODE_CONNECTIONS = 2;
+
 /** A long search must not hold up the sending of messages. */
 const READERS = 3;
 
@@ -39,6 +43,8 @@ export async function openStore(
   log: StartLog,
 ): Promise<OpenStore> {
   const server = createServer(target);
+  const name = nameOfNode(target.beside);
+  const id = crypto.randomUUID();
   try {
     await prepareDatabase(server, plan, log);
     await duringStart(
@@ -49,6 +55,7 @@ export async function openStore(
         await rowsOf(wire, lock("baton"));
         await writeOwn(wire);
         const tx = openTx(wire);
+        await register(wire, id, name);
         await recover(tx, target, plan, log);
         await tx.settled();
       },
@@ -60,11 +67,14 @@ export async function openStore(
     engine(options) {
       const lanes = createPool(server, LANES, BATCH_LIMITS);
       const reads = createPool(server, READERS, READ_LIMITS);
-      const reader = createReader(reads);
+      const { onNodeGone: onGone = () => {}, onNodeLost: onLost = () => {} } = options;
+      const node = createNode(createPool(server, NODE_CONNECTIONS, NODE_LIMITS), name, id, { onGone, onLost });
+      const reader = createReader(reads, node);
       return createPostgresEngine({
         ...options,
         beside: target.beside,
         pool: lanes,
+        node,
         reader: () => Promise.resolve(reader),
         probe: createProbe(lanes),
         close: () => reads.close(),

@@ -4,6 +4,7 @@ import { watchRuns } from "../watchdog.ts";
 import { createBatchWriter, refusal } from "./batch.ts";
 import { createGates, type OpenGate } from "./gate.ts";
 import { createLanes } from "./lane.ts";
+import type { Node } from "./nodes.ts";
 import type { Pool } from "./pool.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
 import { rollBack } from "./transaction.ts";
@@ -14,6 +15,7 @@ export interface PostgresEngineOptions extends EngineOptions {
   /** The path beside which this node keeps its files. */
   readonly beside: string;
   readonly pool: Pool;
+  readonly node: Pick<Node, "id" | "show" | "close">;
   readonly reader: Engine["reader"];
   readonly probe: Engine["probe"];
   /** Closes what the reader and the probe use. */
@@ -22,13 +24,14 @@ export interface PostgresEngineOptions extends EngineOptions {
 
 /** A database of a server, with hookonce's tables, migrated. */
 export function createPostgresEngine(options: PostgresEngineOptions): Engine {
-  const { pool, policy, onRun, onPause, onMessages, onLateError, redactionOf } = options;
+  const { pool, node, policy, onRun, onPause, onMessages, onLateError, redactionOf } = options;
   const marker = markerOf(options);
   const laneOf = createLanes({
     policy,
     enqueueProblem: options.enqueueProblem,
     redactionOf,
     marker,
+    node: () => node.id,
   });
   const batches = createBatchWriter({ isRedacted: (source) => redactionOf?.(source) !== undefined });
   const openGate = createGates();
@@ -60,12 +63,14 @@ export function createPostgresEngine(options: PostgresEngineOptions): Engine {
     },
     handlerModules,
     probe: options.probe,
+    show: (loaded) => node.show(loaded),
     wipe() {
       marker.blank();
       return Promise.resolve(true);
     },
     async close() {
       await pool.close();
+      await node.close();
       await options.close();
       marker.close();
     },

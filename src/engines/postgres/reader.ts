@@ -1,6 +1,7 @@
 import { HookonceError } from "../../errors.ts";
 import type { ClosableReader } from "../store.ts";
 import type { Limits } from "./connection.ts";
+import type { Node } from "./nodes.ts";
 import type { Pool } from "./pool.ts";
 import { alertReads, sourceStateReads } from "./reads/state-reads.ts";
 import { arrivalReads } from "./reads/arrivals.ts";
@@ -13,6 +14,7 @@ import { groupReads } from "./reads/failure-groups.ts";
 import { ledgerReads } from "./reads/ledger-reads.ts";
 import { listReads } from "./reads/lists.ts";
 import { messageReads } from "./reads/message-reads.ts";
+import { nodeReads } from "./reads/node-reads.ts";
 import { owedCounts } from "./reads/owed-counts.ts";
 import { owedReads } from "./reads/owed.ts";
 import { retentionReads } from "./reads/retention-reads.ts";
@@ -30,8 +32,9 @@ export const READ_LIMITS: Limits = { statementMs: LONGEST_READ_MS, silenceMs: LO
  * snapshot that is held keeps VACUUM from removing rows.
  *
  * @param pool used for nothing else, with {@link READ_LIMITS}
+ * @param node claims messages to send. Without it none can be claimed
  */
-export function createReader(pool: Pool): ClosableReader {
+export function createReader(pool: Pool, node?: Node): ClosableReader {
   const ask: Ask = async (statement) => {
     try {
       return await pool.use((wire) => rowsOf(wire, statement));
@@ -49,7 +52,8 @@ export function createReader(pool: Pool): ClosableReader {
     ...arrivalReads(ask),
     ...detailReads(ask),
     ...ledgerReads(ask),
-    ...messageReads(ask),
+    ...messageReads(ask, node),
+    ...nodeReads(ask),
     ...retentionReads(ask),
     ...forgetReads(ask),
     ...sourceStateReads(ask),

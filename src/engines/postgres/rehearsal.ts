@@ -17,9 +17,12 @@ import {
 } from "./migrations.ts";
 import { refuseHalfMoved } from "./move-in.ts";
 import { handlerModules, loadHandler } from "./postgres-engine.ts";
+import { tryLock } from "./locks.ts";
 import { createServer } from "./server.ts";
 import { refuseChanges } from "./source-rules.ts";
 import { doubtsOf, loadSqlHandler } from "./sql-handler.ts";
+import { rowsOf } from "./sql.ts";
+import { LOOK_MS, startsElsewhere } from "./start-lock.ts";
 import { refuseServer } from "./start.ts";
 import { rollBack } from "./transaction.ts";
 import { ownFailure, troubleOf } from "./trouble.ts";
@@ -27,6 +30,9 @@ import type { Wire } from "./wire.ts";
 
 /** How long a migration that is only tried waits for a table that others use, in milliseconds. */
 const LOCK_TIMEOUT_MS = 1000;
+
+/** How long it waits for another node's start, in milliseconds. */
+const LONGEST_WAIT_MS = 60_000;
 
 /**
  * Does what a start would do, in a transaction that is rolled back. It stays open until `close`, because handlers are
@@ -40,21 +46,33 @@ export async function rehearseStart(
   { durations }: { readonly durations: boolean },
 ): Promise<Rehearsed> {
   const wire = await createServer(target).connect();
+  const until = performance.now() + LONGEST_WAIT_MS;
   try {
-    await wire.send("begin isolation level read committed");
-    return await rehearseOn(wire, target.name, plan, durations);
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- one try after another
+      await wire.send("begin isolation level read committed");
+      // oxlint-disable-next-line no-await-in-loop
+      const rehearsed = await rehearseOn(wire, target.name, plan, durations);
+      if (rehearsed !== undefined) return rehearsed;
+      // oxlint-disable-next-line no-await-in-loop
+      await wire.send("rollback");
+      if (performance.now() >= until) throw startsElsewhere(LONGEST_WAIT_MS);
+      // oxlint-disable-next-line no-await-in-loop
+      await Bun.sleep(LOOK_MS);
+    }
   } catch (error) {
     await wire.drop();
     throw ownFailure(error);
   }
 }
 
+/** @returns undefined while another node starts, and there are migrations to try */
 async function rehearseOn(
   wire: Connection,
   name: string,
   plan: StartPlan,
   durations: boolean,
-): Promise<Rehearsed> {
+): Promise<Rehearsed | undefined> {
   const problems: Problem[] = [];
   const changedRules: Problem[] = [];
   await refuseServer(wire);
@@ -72,6 +90,11 @@ async function rehearseOn(
   if (isNew) notes.push(`the first start will make hookonce's tables in the schema hookonce of ${name}`);
   const user = await historyOf(wire, userSet(plan.migrations));
   problems.push(...user.refusals.map(({ message }) => ({ message })));
+  if (own.pending.length + user.pending.length > 0) {
+    // Two transactions that create the same schema get in each other's way.
+    const [lock] = await rowsOf<{ taken: boolean }>(wire, tryLock("start"));
+    if (lock?.taken !== true) return undefined;
+  }
   const { rules } = plan;
   if (!isNew) {
     await collect(problems, () => refuseHalfMoved(wire));

@@ -35,6 +35,9 @@ export function sql(texts: TemplateStringsArray, ...parts: readonly (Value | Sql
 const isSql = (part: Value | Sql): part is Sql =>
   typeof part === "object" && part !== null && "texts" in part;
 
+/** A text of hookonce itself that binds nothing. */
+export const plain = (text: string): Sql => ({ texts: [text], values: [] });
+
 /** All of these conditions. `undefined` is no condition. */
 export function all(...conditions: readonly (Sql | undefined)[]): Sql {
   return conditions

@@ -6,8 +6,14 @@ import { atomically } from "./transaction.ts";
 import type { Wire } from "./wire.ts";
 
 /** How often to look whether another node's start has come to an end, and how long at most, in milliseconds. */
-const LOOK_MS = 100;
+export const LOOK_MS = 100;
 const LONGEST_MS = 60_000;
+
+export const startsElsewhere = (ms: number): HookonceError =>
+  new HookonceError(
+    "database_locked",
+    `Another hookonce has been starting on this database for ${ms / 1000} s, for example with a long migration. Start again when it is done.`,
+  );
 
 /**
  * Does work of a start, in a transaction on a connection of its own. All nodes do such work one after another.
@@ -33,11 +39,7 @@ export async function duringStart<Result>(
       });
       if (done !== undefined) return done.result;
       if (!waits) onWait();
-      if (performance.now() >= until)
-        throw new HookonceError(
-          "database_locked",
-          `Another hookonce has been starting on this database for ${LONGEST_MS / 1000} s, for example with a long migration. Start again when it is done.`,
-        );
+      if (performance.now() >= until) throw startsElsewhere(LONGEST_MS);
       await Bun.sleep(LOOK_MS);
     }
   } finally {

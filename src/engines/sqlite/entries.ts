@@ -50,6 +50,9 @@ export function createEntries(
       case "job":
         recordJob(db, entry.job);
         return;
+      // No other process runs jobs.
+      case "take job":
+        return;
       case "no job":
         db.query("delete from hookonce_jobs where id = ?").run(entry.id);
         return;

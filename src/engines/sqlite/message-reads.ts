@@ -74,6 +74,11 @@ export function messageReads(connection: Database, isClosed: () => boolean): Out
     };
   }
 
+  function message(row: number): StoredMessage | undefined {
+    const found = one().get(row);
+    return found === null ? undefined : storedOf(found);
+  }
+
   return {
     dueMessages(destination, now, limit) {
       const found = due().all(destination, now, limit);
@@ -88,10 +93,10 @@ export function messageReads(connection: Database, isClosed: () => boolean): Out
         )
         .values(destination)[0]?.[0] ?? null) as number | null,
     messageBytes: (row) => Number(bytes().values(row)[0]?.[0] ?? 0),
-    message(row) {
-      const found = one().get(row);
-      return found === null ? undefined : storedOf(found);
-    },
+    message,
+    // No other process sends.
+    claim: message,
+    release() {},
     hasEnqueued: () => connection.query("select 1 from hookonce_enqueued limit 1").values().length > 0,
     cutCommands: () =>
       connection

@@ -299,6 +299,7 @@ export function openReader(connection: Database): Reader & { close(): void } {
     ...forgetReads(connection),
     ...sourceStateReads(connection),
     ...alertReads(connection),
+    nodes: () => [],
     close() {
       closed = true;
       connection.close(true);

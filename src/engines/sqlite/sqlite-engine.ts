@@ -133,6 +133,8 @@ function createUnguarded(connection: Database, files: FileWatch, options: Sqlite
       const warning = logSize.warning();
       return { warnings: warning === undefined ? [] : [warning] };
     },
+    // No other process does.
+    show() {},
     wipe: createWipe({ marker, checkpoint, durability, onFatal, isClosed: () => closed }),
     async close() {
       closed = true;

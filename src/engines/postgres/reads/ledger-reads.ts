@@ -2,7 +2,8 @@ import type { Reader } from "../../reader.ts";
 import type { Change, KeptJob, Token } from "../../records.ts";
 import type { Rollup, Span } from "../../rollups.ts";
 import { SPAN_MS, SUMMED } from "../rollup-sums.ts";
-import { sql, type Sql } from "../sql.ts";
+import { isClaimed } from "../claims.ts";
+import { plain, sql, type Sql } from "../sql.ts";
 import { askOne, type Ask } from "./ask.ts";
 
 type Ledger = Pick<
@@ -50,7 +51,8 @@ export function ledgerReads(ask: Ask): Ledger {
 }
 
 const JOBS = sql`
-  select id, action, actor, started_at as "startedAt", ended_at as "endedAt", request, progress from hookonce.jobs`;
+  select id, action, actor, started_at as "startedAt", ended_at as "endedAt", request, progress,
+    ${plain(isClaimed("job", "jobs.id"))} as "isTaken" from hookonce.jobs`;
 
 const TOKENS = sql`
   select name, hash, scopes, created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt"
@@ -60,8 +62,6 @@ type TokenRow = Omit<Token, "scopes"> & { readonly scopes: string };
 
 const tokenOf = ({ scopes, ...token }: TokenRow): Token =>
   Object.assign(token, { scopes: JSON.parse(scopes) as string[] });
-
-const plain = (text: string): Sql => ({ texts: [text], values: [] });
 
 const COLUMNS = plain(SUMMED.join(", "));
 // A sum of int8 is numeric.

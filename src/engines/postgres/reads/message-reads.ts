@@ -10,7 +10,9 @@ import {
   type OutboxReader,
   type StoredMessage,
 } from "../../outbox.ts";
-import { sql, type Sql } from "../sql.ts";
+import { isClaimed } from "../claims.ts";
+import type { Node } from "../nodes.ts";
+import { plain, sql, type Sql } from "../sql.ts";
 import { askOne, type Ask } from "./ask.ts";
 import { LISTED, messageLists, shown } from "./message-lists.ts";
 
@@ -22,6 +24,11 @@ const DESTINATIONS = sql`
     select (select min(m.destination) from hookonce.messages m where m.destination > names.destination)
     from names where names.destination is not null)
   select destination from names where destination is not null`;
+
+const isTaken = plain(isClaimed("message", "m.id"));
+
+/** Waits, and no node sends it now. */
+const isFree = sql`m.state in ('waiting', 'interrupted') and not ${isTaken}`;
 
 const isWaiting = sql`m.state in ('waiting', 'interrupted')`;
 
@@ -39,11 +46,11 @@ interface MessageRow extends OwnRow, Omit<StoredMessage, "receivedAt" | "enqueue
 }
 
 /** What is read of messages. */
-export function messageReads(ask: Ask): OutboxReader {
+export function messageReads(ask: Ask, node?: Pick<Node, "claim" | "release">): OutboxReader {
   const due = (destination: string, time: Sql, limit: number): Promise<DueMessage[]> =>
     ask(sql`
       select m.id as row, m.next_at as "nextAt" from hookonce.messages m
-      where m.destination = ${destination} and ${isWaiting} and m.next_at ${time}
+      where m.destination = ${destination} and ${isFree} and m.next_at ${time}
       order by m.next_at, m.id limit ${limit}`);
 
   async function detailOf({
@@ -57,6 +64,21 @@ export function messageReads(ask: Ask): OutboxReader {
     return { ...shown(listed), kept, enqueued: shownOf({ ownHeaders, ownBody }) };
   }
 
+  async function message(row: number): Promise<StoredMessage | undefined> {
+    const found = await askOne<MessageRow>(
+      ask,
+      sql`select m.id as row, m.message_id as id, m.destination, m.source, m.event_id as "eventId", m.type, m.state,
+          m.attempts, m.tries, m.since, m.created_at as "createdAt", m.headers as "ownHeaders", m.body as "ownBody",
+          e.received_at as "receivedAt", b.headers, b.bytes, r.element
+        from hookonce.messages m
+        left join hookonce.events e on e.id = m.event
+        left join hookonce.results r on r.event = m.event
+        left join hookonce.bodies b on b.id = r.body
+        where m.id = ${row}`,
+    );
+    return found === undefined ? undefined : storedOf(found);
+  }
+
   return {
     async dueMessages(destination, now, limit) {
       const found = await due(destination, sql`<= ${now}`, limit);
@@ -66,7 +88,7 @@ export function messageReads(ask: Ask): OutboxReader {
     async nextDue(destination) {
       const next = await askOne<{ at: number | null }>(
         ask,
-        sql`select min(m.next_at) as at from hookonce.messages m where m.destination = ${destination} and ${isWaiting}`,
+        sql`select min(m.next_at) as at from hookonce.messages m where m.destination = ${destination} and ${isFree}`,
       );
       return next?.at ?? null;
     },
@@ -80,19 +102,13 @@ export function messageReads(ask: Ask): OutboxReader {
       );
       return found?.bytes ?? 0;
     },
-    async message(row) {
-      const found = await askOne<MessageRow>(
-        ask,
-        sql`select m.id as row, m.message_id as id, m.destination, m.source, m.event_id as "eventId", m.type, m.state,
-            m.attempts, m.tries, m.since, m.created_at as "createdAt", m.headers as "ownHeaders", m.body as "ownBody",
-            e.received_at as "receivedAt", b.headers, b.bytes, r.element
-          from hookonce.messages m
-          left join hookonce.events e on e.id = m.event
-          left join hookonce.results r on r.event = m.event
-          left join hookonce.bodies b on b.id = r.body
-          where m.id = ${row}`,
-      );
-      return found === undefined ? undefined : storedOf(found);
+    message,
+    async claim(row, how) {
+      const claimed = await node?.claim(row, how);
+      return claimed === "claimed" ? message(row) : claimed;
+    },
+    async release(row) {
+      await node?.release(row);
     },
     hasEnqueued: async () => (await ask(sql`select from hookonce.enqueued limit 1`)).length > 0,
     async cutCommands() {
@@ -104,7 +120,7 @@ export function messageReads(ask: Ask): OutboxReader {
         run: string | null;
       }>(
         sql`select m.id as row, m.message_id as id, m.destination, m.attempts, m.run from hookonce.messages m
-          where m.state = 'sending' order by m.destination, m.id`,
+          where m.state = 'sending' and not ${isTaken} order by m.destination, m.id`,
       );
       return rows.map(({ run, ...rest }) =>
         Object.assign(rest, { run: run === null ? null : (JSON.parse(run) as CommandRun) }),

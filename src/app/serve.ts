@@ -84,7 +84,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
   const counters = createCounters(HANDLER_TIMES_US);
   const outbox = createOutbox({ log: logger, clock: Date.now, stop, counters });
   let port: HttpServer | undefined;
-  let goOnWithJobs = (): void => {};
+  let goOnWithJobs: (() => void) | undefined;
   const inbox = await openInbox(services, {
     config,
     sources,
@@ -94,7 +94,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
     onFatal,
     onMessages: outbox.onMessages,
     // Its jobs go on here. Its messages are due again.
-    onNodeGone: () => goOnWithJobs(),
+    onNodeGone: () => goOnWithJobs?.(),
     onNodeLost: () => outbox.endCommands(),
     counters,
     acceptIdChange: options.acceptIdChange ?? false,
@@ -136,7 +136,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
     const { startWatchingFolder } = await import("./watch-folder.ts");
     await startWatchingFolder(services, inbox, { reload, log: logger });
   }
-  goOnWithJobs();
+  resumeJobs(jobs, logger);
   onHangUp(() => reload({ actor: "SIGHUP", dropped: [] }));
   const end = (): void => {
     services.stop().then(

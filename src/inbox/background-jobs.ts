@@ -5,7 +5,7 @@ import { beginningOf, runEventJob, type JobInbox } from "./event-jobs.ts";
 import { runForgetJob } from "./forget.ts";
 import { beginning, refuseForget, type ForgetPosition } from "./forget-request.ts";
 import { importEvents, type ImportCounts } from "./import.ts";
-import { CUT, isCutShort, MAX_RESUMES, STUCK } from "./job-ends.ts";
+import { goOn } from "./job-ends.ts";
 import type { JobRun } from "./job-pages.ts";
 import { createProgressLog } from "./job-progress.ts";
 import type { JobPosition } from "./job-selection.ts";
@@ -266,19 +266,16 @@ export function createBackgroundJobs(
     for (const { id, actor, startedAt, request, progress, isTaken } of await inbox.reader.unendedJobs()) {
       if (isTaken === true) continue;
       const job = { id, actor, startedAt, request: JSON.parse(request) as JobRequest };
-      const before = JSON.parse(progress) as Kept;
-      const from = before.position ?? null;
-      const resumes = Bun.deepEquals(before.resumedFrom, from) ? (before.resumes ?? 1) : 0;
-      const end = job.request.action === "import" ? CUT : resumes < MAX_RESUMES ? null : STUCK;
-      const atLeast = before.atLeast === true || isCutShort(job.request, before);
-      const again = { resumedFrom: from, resumes: resumes + 1, isExact: false, atLeast };
-      const resumed: Kept = { ...before, ...again, ...end };
-      const endedAt = end === null ? null : inbox.clock();
-      await inbox.queue.write({
-        kind: "record",
-        entries: [{ entry: "take job", id }, entryOf(job, endedAt, resumed)],
-      });
-      if (end === null) run(inbox, job, resumed, true);
+      const { kept, isEnd } = goOn(job.request, JSON.parse(progress) as Kept);
+      const entries = [{ entry: "take job", id }, entryOf(job, isEnd ? inbox.clock() : null, kept)] as const;
+      try {
+        await inbox.queue.write({ kind: "record", entries });
+      } catch (error) {
+        // Another node was faster.
+        if (error instanceof HookonceError && error.code === "job_running") continue;
+        throw error;
+      }
+      if (!isEnd) run(inbox, job, kept, true);
     }
   }
 

@@ -47,9 +47,7 @@ async function whileStorming(
   disturb: (round: number) => Promise<void>,
 ): Promise<number> {
   let rounds = 0;
-  let isOver = false;
-  void running.ended.then(() => (isOver = true));
-  while (!isOver && running.answered.size < events) {
+  while (running.answered.size < events) {
     await Bun.sleep(300 + Math.random() * 700);
     await disturb(rounds++);
   }

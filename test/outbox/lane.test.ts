@@ -31,7 +31,7 @@ function lane(rows: readonly number[], read: (row: number) => StoredMessage | un
     ...EMPTY,
     dueMessages: (_, now, limit) => [...due].slice(0, limit).map((row) => ({ row, nextAt: now })),
     messageBytes: () => bytes,
-    message(row) {
+    claim(row) {
       reads.push(row);
       return read(row);
     },

@@ -68,7 +68,10 @@ export async function openStore(
       const lanes = createPool(server, LANES, BATCH_LIMITS);
       const reads = createPool(server, READERS, READ_LIMITS);
       const { onNodeGone: onGone = () => {}, onNodeLost: onLost = () => {} } = options;
-      const node = createNode(createPool(server, NODE_CONNECTIONS, NODE_LIMITS), name, id, { onGone, onLost });
+      const node = createNode(createPool(server, NODE_CONNECTIONS, NODE_LIMITS), name, id, {
+        onGone,
+        onLost,
+      });
       const reader = createReader(reads, node);
       return createPostgresEngine({
         ...options,

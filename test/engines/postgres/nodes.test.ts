@@ -17,7 +17,7 @@ import { connect, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "./cl
 
 const missing = postgresPrograms() === undefined ? "no PostgreSQL server is installed" : onlyInFullRun();
 
-const forwarding = sourceWith({ forwards: [{ destination: "app", takes: () => true }] });
+const forwarding = sourceWith({ forwards: [{ destination: "app", takes: () => true, where: undefined }] });
 
 const commandRun = { pid: 1, startedAt: null, bootId: null };
 
@@ -84,6 +84,17 @@ const attempt = (row: number, state: "delivered" | "dead") =>
 const started = (row: number) =>
   ({ kind: "record", entries: [{ entry: "command started", message: row, run: commandRun }] }) as const;
 
+const beside = (target: PostgresTarget, name: string): PostgresTarget => ({
+  ...target,
+  beside: `/${name}/data/hookonce`,
+});
+
+async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
+  while (!(await isTrue())) await Bun.sleep(20);
+}
+
+const record = (...entries: object[]) => ({ kind: "record", entries }) as never;
+
 const codeOf = (result: unknown): unknown => (result instanceof HookonceError ? result.code : result);
 
 describeUnless(missing, "nodes on one database", () => {
@@ -112,7 +123,7 @@ describeUnless(missing, "nodes on one database", () => {
     await it.one.commit(ids.map((id) => deliver(id, { source: forwarding })));
     const rows = (await it.readers[0].dueMessages("app", NOW, 100)).map(({ row }) => row);
     const all = await Promise.all(
-      rows.flatMap((row) => it.readers.map((reader) => reader.claim(row, how()))),
+      rows.flatMap((row) => it.readers.map(async (reader) => reader.claim(row, how()))),
     );
     expect(all.filter((one) => one !== undefined)).toHaveLength(30);
   }, 30_000);
@@ -166,7 +177,6 @@ describeUnless(missing, "nodes on one database", () => {
       progress: "{}",
       changed: 0,
     };
-    const record = (...entries: object[]) => ({ kind: "record", entries }) as never;
     await it.one.commit([record({ entry: "job", job })]);
     expect(await it.readers[1].unendedJobs()).toMatchObject([{ id: "job", isTaken: true }]);
     const take = record({ entry: "take job", id: "job" });
@@ -205,15 +215,6 @@ describeUnless(missing, "the presence of nodes", () => {
     await wire.drop();
     const events = { onGone: () => void heard.push("gone"), onLost: () => void heard.push("lost") };
     return createNode(createPool(server, 2), nameOfNode(target.beside), id, events, PACE);
-  }
-
-  const beside = (target: PostgresTarget, name: string): PostgresTarget => ({
-    ...target,
-    beside: `/${name}/data/hookonce`,
-  });
-
-  async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
-    while (!(await isTrue())) await Bun.sleep(20);
   }
 
   test("each sees what the others have loaded, and which of them has gone silent", async () => {

@@ -19,6 +19,14 @@ export function timeout({ handler, eventId }: Named): HookonceError {
   );
 }
 
+/** The handler was ended, and the process goes on. @param ms how long it may take */
+export function ended({ handler, eventId }: Named, ms: number): HookonceError {
+  return new HookonceError(
+    "handler_timeout",
+    `${handler} did not end within ${ms / 1000} s for this event, so what it wrote was undone. ${remedy(eventId)}`,
+  );
+}
+
 export function died({ handler, eventId }: Named, ends?: number): HookonceError {
   const times = ends === undefined ? "again" : `${ends} times`;
   return new HookonceError(

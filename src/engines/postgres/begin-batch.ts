@@ -1,6 +1,7 @@
 import type { Job } from "../engine.ts";
 import type { Limits } from "./connection.ts";
 import { within } from "./deadline.ts";
+import { DEADLINE_MS } from "./handler.ts";
 import { HIDDEN_IDS } from "./hidden-ids.ts";
 import type { Lane } from "./lane.ts";
 import { IDLE_MS } from "./handler-runs.ts";
@@ -12,7 +13,7 @@ import { rollBack } from "./transaction.ts";
 import { troubleOf } from "./trouble.ts";
 
 /** In milliseconds. So long after it has frozen, a node loses the baton. */
-const TIMEOUTS = { baton: 1000, statement: 30_000, idle: IDLE_MS.usual } as const;
+const TIMEOUTS = { baton: 1000, statement: DEADLINE_MS, idle: IDLE_MS.usual } as const;
 
 /** Of a connection that writes batches. The limits of the server are set by each batch. */
 export const BATCH_LIMITS: Limits = { silenceMs: TIMEOUTS.statement + 5000 };

@@ -1,6 +1,7 @@
 import { HookonceError } from "../../errors.ts";
 import { leavingGate } from "../late-error.ts";
 import { explainValue } from "./bindings.ts";
+import { DEADLINE_MS } from "./handler.ts";
 import type { Observe } from "./observation.ts";
 import { stateOf } from "./trouble.ts";
 import { changedSoFar, countedBy, type Counted } from "./row-counts.ts";
@@ -55,8 +56,12 @@ export interface Gate {
   shut(): Promise<void>;
 }
 
-/** Opens a gate for one run of a handler, inside its event's savepoint. */
-export type OpenGate = (wire: Wire) => Gate;
+/**
+ * Opens a gate for one run of a handler, inside its event's savepoint.
+ *
+ * @param deadlineMs how long the handler may take. A statement that begins late gets what is left of it
+ */
+export type OpenGate = (wire: Wire, deadlineMs: number) => Gate;
 
 /** @param observe runs the statements of a handler that is tried */
 export function createGates(observe: Observe = (_statement, _bound, work) => work()): OpenGate {
@@ -73,7 +78,10 @@ export function createGates(observe: Observe = (_statement, _bound, work) => wor
     return made;
   }
 
-  return (wire) => {
+  return (wire, deadlineMs) => {
+    const began = performance.now();
+    /** Whether statements get less than `statement_timeout` of the transaction. */
+    let isLimited = false;
     let state: "open" | "closed" | "shut" = "open";
     let rowsChanged = 0;
     let depth = 0;
@@ -102,10 +110,19 @@ export function createGates(observe: Observe = (_statement, _bound, work) => wor
       return result;
     }
 
+    /** Otherwise the baton would be held for as long once more. Most handlers end before this matters. */
+    async function limitNext(): Promise<void> {
+      const ms = performance.now() - began;
+      if (ms < deadlineMs / 6) return;
+      isLimited = true;
+      await wire.send(`set local statement_timeout = ${Math.max(1, Math.ceil(deadlineMs - ms))}`);
+    }
+
     async function send(sql: string, values: readonly unknown[], form: RowForm): Promise<Ran> {
       const { text, counted } = await allowed(wire, sql);
       const checked = checkedValues(values);
       const before = counted === "statistics" ? await changedSoFar(wire) : 0;
+      await limitNext();
       const { rows, command, count } = await (form === "arrays"
         ? wire.send(text, checked)
         : wire.objects(text, checked));
@@ -163,6 +180,7 @@ export function createGates(observe: Observe = (_statement, _bound, work) => wor
         if (fatal !== undefined) throw fatal.error;
         const failed = floating.find((one) => one.status === "rejected");
         if (failed !== undefined) throw failed.reason;
+        if (isLimited) await wire.send(`set local statement_timeout = ${DEADLINE_MS}`);
         return rowsChanged;
       },
       async shut() {

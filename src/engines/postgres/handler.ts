@@ -2,6 +2,12 @@ import type { Reply } from "../../event.ts";
 import type { HandlerInput, LoadedHandler } from "../engine.ts";
 import type { Wire } from "./wire.ts";
 
+/**
+ * How long a handler may take, in milliseconds, and each statement of a SQL handler. Nothing else is written meanwhile,
+ * on any node.
+ */
+export const DEADLINE_MS = 30_000;
+
 export interface HandlerRun {
   readonly rowsChanged: number;
   /** The reply that the handler returned, in place of the usual answer. */

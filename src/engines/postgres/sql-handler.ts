@@ -1,11 +1,12 @@
 import type { Problem } from "../../errors.ts";
 import type { HandlerCode } from "../engine.ts";
 import { notePlace } from "../error-place.ts";
+import { ended } from "../quarantine.ts";
 import { isUnfinished, unfinished, WHY_UNFINISHED } from "../unfinished.ts";
 import { bind, bindingProblems, explainValue } from "./bindings.ts";
-import type { HandlerRun, PostgresHandler } from "./handler.ts";
+import { DEADLINE_MS, type HandlerRun, type PostgresHandler } from "./handler.ts";
 import type { Observe } from "./observation.ts";
-import { isFollowing, throwIfAway } from "./trouble.ts";
+import { isFollowing, stateOf, throwIfAway } from "./trouble.ts";
 import { countedBy, sendCounted } from "./row-counts.ts";
 import { lineAt, splitStatements, type SqlStatement } from "./sql-text.ts";
 import { checkOnServer, explained, placeIn, refusedByName } from "./statement-check.ts";
@@ -18,12 +19,14 @@ type SqlCode = Extract<HandlerCode, { language: "sql" }>;
  * Checks each statement of a `.sql` handler, in an open transaction that the caller rolls back.
  *
  * @param observe runs the statements of a handler that is tried, one after another
+ * @param deadlineMs `statement_timeout` of the transactions in which it runs
  * @returns the handler, or every problem with its line
  */
 export async function loadSqlHandler(
   wire: Wire,
   { file, hash, text }: SqlCode,
   observe?: Observe,
+  deadlineMs: number = DEADLINE_MS,
 ): Promise<PostgresHandler | Problem[]> {
   const statements = splitStatements(text);
   const problems: Problem[] = [];
@@ -46,7 +49,9 @@ export async function loadSqlHandler(
     wire: Wire,
     { statement, text, counted }: (typeof steps)[number],
     values: readonly Value[],
+    eventId: string,
   ) => {
+    const began = performance.now();
     try {
       const { changed } = await (observe === undefined
         ? sendCounted(wire, text, values, counted)
@@ -58,7 +63,9 @@ export async function loadSqlHandler(
           ));
       return changed;
     } catch (error) {
-      const shown = explainValue(error);
+      // Somebody may also have cancelled the statement.
+      const isLate = stateOf(error) === "57014" && performance.now() - began >= deadlineMs;
+      const shown = isLate ? ended({ handler: file, eventId }, deadlineMs) : explainValue(error);
       notePlace(shown, `${file}:${statement.line}`);
       throw shown;
     }
@@ -70,7 +77,7 @@ export async function loadSqlHandler(
     mayEnqueue: /outbox/i.test(text),
     run(wire, input) {
       const values = steps.map(({ valuesFor }) => valuesFor(input));
-      const work = steps.map((step, index) => () => send(wire, step, values[index] ?? []));
+      const work = steps.map((step, index) => () => send(wire, step, values[index] ?? [], input.id));
       return observe === undefined ? allOf(work.map((one) => one())) : inTurn(work);
     },
   };

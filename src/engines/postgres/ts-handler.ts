@@ -7,17 +7,16 @@ import { notePlace } from "../error-place.ts";
 import { handlerEvent } from "../handler-event.ts";
 import { collectingOutputUntilDone } from "../handler-output.ts";
 import { moduleThrows } from "../late-error.ts";
+import { ended } from "../quarantine.ts";
 import { alwaysFails, refuseValue } from "../returned.ts";
 import { createEnqueue } from "./enqueue.ts";
 import type { OpenGate } from "./gate.ts";
 import { createHandlerDatabase } from "./handler-database.ts";
-import type { PostgresHandler } from "./handler.ts";
+import { DEADLINE_MS, type PostgresHandler } from "./handler.ts";
+import { stateOf } from "./trouble.ts";
 
 moduleThrows(DrizzleError);
 moduleThrows(DrizzleQueryError);
-
-/** How long a handler may take, in milliseconds. Nothing else is written meanwhile, on any node. */
-export const DEADLINE_MS = 30_000;
 
 export interface TsHandlerOptions {
   readonly openGate: OpenGate;
@@ -40,7 +39,8 @@ export function loadTsHandler(
     alwaysFails: never?.message,
     async run(wire, input) {
       if (never !== undefined) throw never;
-      const gate = openGate(wire);
+      const began = performance.now();
+      const gate = openGate(wire, deadlineMs);
       const context = {
         event: handlerEvent(input),
         db: createHandlerDatabase(gate.client),
@@ -49,13 +49,15 @@ export function loadTsHandler(
       let returned: unknown;
       try {
         returned = await collectingOutputUntilDone(() =>
-          untilDeadline(ran(run(context)), file, deadlineMs, onLateError),
+          untilDeadline(ran(run(context)), { handler: file, eventId: input.id }, deadlineMs, onLateError),
         );
       } catch (thrown) {
         await (thrown instanceof HookonceError && thrown.code === "handler_timeout"
           ? gate.shut()
           : quietly(gate.close()));
-        const shown = readable(thrown);
+        const error = readable(thrown);
+        const isLate = stateOf(error) === "57014" && performance.now() - began >= deadlineMs;
+        const shown = isLate ? ended({ handler: file, eventId: input.id }, deadlineMs) : error;
         notePlace(shown, placeOf(thrown));
         throw shown;
       }
@@ -69,19 +71,14 @@ export function loadTsHandler(
 
 async function untilDeadline(
   work: Promise<unknown>,
-  file: string,
+  run: { readonly handler: string; readonly eventId: string },
   ms: number,
   onLateError: TsHandlerOptions["onLateError"],
 ): Promise<unknown> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    work.catch((error: unknown) => onLateError(file, error));
-    late.reject(
-      new HookonceError(
-        "handler_timeout",
-        `${file} did not end within ${ms / 1000} s for this event, so what it wrote was undone.`,
-      ),
-    );
+    work.catch((error: unknown) => onLateError(run.handler, error));
+    late.reject(ended(run, ms));
   }, ms);
   try {
     return await Promise.race([work, late.promise]);

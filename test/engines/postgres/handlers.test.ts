@@ -82,8 +82,13 @@ const runTs = (
     deadlineMs,
   }).run(wire, input);
 
-const load = (wire: Wire, text: string) =>
-  loadSqlHandler(wire, { language: "sql", file: "handlers/shop/paid.sql", hash: "1", text });
+const load = (wire: Wire, text: string, deadlineMs?: number) =>
+  loadSqlHandler(
+    wire,
+    { language: "sql", file: "handlers/shop/paid.sql", hash: "1", text },
+    undefined,
+    deadlineMs,
+  );
 
 const failure = async (work: Promise<unknown>): Promise<HookonceError> =>
   work.then(
@@ -175,6 +180,23 @@ describeUnless(missing, "handlers on a real server", () => {
         expect(() => handler.run(wire, odd)).toThrow(String.raw`contains \u0000`);
         expect(await rows()).toEqual([]);
       });
+    });
+  });
+
+  test("a SQL handler that does not end is quarantined, and one that somebody cancels is not", async () => {
+    await inTransaction(async ({ wire }) => {
+      const handler = (await load(wire, "select pg_sleep(600);", 100)) as PostgresHandler;
+      await wire.send("set statement_timeout = 100");
+      await wire.send("savepoint one");
+      expect(await failure(handler.run(wire, input))).toMatchObject({
+        code: "handler_timeout",
+        message: expect.stringContaining(
+          "did not end within 0.1 s for this event, so what it wrote was undone",
+        ),
+      });
+      await wire.send("rollback to one");
+      const patient = (await load(wire, "select pg_sleep(600);")) as PostgresHandler;
+      expect(await failure(patient.run(wire, input))).toMatchObject({ errno: "57014" });
     });
   });
 
@@ -297,6 +319,29 @@ describeUnless(missing, "handlers on a real server", () => {
       });
     });
 
+    test("whose statement does not end is ended at its deadline, and its transaction goes on", async () => {
+      await inTransaction(async ({ wire, rows }) => {
+        const sleeps = async (db: PgRemoteDatabase, ms: number, seconds: number): Promise<void> => {
+          await Bun.sleep(ms);
+          await db.execute(sql`select pg_sleep(${seconds})`);
+        };
+        await wire.send("savepoint one");
+        const error = await failure(runTs(wire, async (db) => sleeps(db, 100, 600), 500));
+        expect(error).toMatchObject({ code: "handler_timeout" });
+        await wire.send("rollback to one");
+        await runTs(
+          wire,
+          async (db) => {
+            await sleeps(db, 600, 0);
+            await db.insert(notes).values({ id: "a" });
+          },
+          3500,
+        );
+        expect((await wire.send("show statement_timeout")).rows).toEqual([["30s"]]);
+        expect(await rows()).toEqual([["a", null]]);
+      });
+    });
+
     test("that does not end is undone at its deadline, and what it does afterwards is refused", async () => {
       await inTransaction(async ({ wire, rows }) => {
         const ended = Promise.withResolvers<HookonceError>();
@@ -310,7 +355,7 @@ describeUnless(missing, "handlers on a real server", () => {
               await waits.promise;
               ended.resolve(await failure(Promise.resolve(db.insert(notes).values({ id: "b" }))));
             },
-            50,
+            1500,
           ),
         );
         expect(error).toMatchObject({ code: "handler_timeout" });

@@ -46,7 +46,8 @@ create table hookonce.events (
   era bigint not null default 0,
   -- The number of its last change of outcome. Null until then.
   change bigint,
-  -- When it was applied, if it had been owed. Its window begins then.
+  -- When its window begins, if it had been unhandled or had failed: when it was applied, or when a delivery made it
+  -- held. Null: the window begins at received_at.
   applied_at bigint
 );
 -- The columns are in this order and not hashed, so that ids that grow with time stay on neighbouring pages.

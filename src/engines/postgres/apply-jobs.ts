@@ -143,7 +143,8 @@ export function createApplies(
         settle(job, "ignored");
         return { ...said, outcome: "ignored" };
       }
-      const ran = await runs.run(source, handler, input, { event: known.id, at, destinations });
+      const element = await isMarkedPart(handler, known.id);
+      const ran = await runs.run(source, handler, input, { event: known.id, at, element, destinations });
       await positions.move(source, eventId, judged.place);
       store.complete(source, known, ran, at, job.reason);
       settle(job, "processed");
@@ -159,6 +160,10 @@ export function createApplies(
     }
     return applyFailure(job, handler, failure);
   }
+
+  /** Only a TypeScript handler is marked. */
+  const isMarkedPart = async (handler: LoadedHandler | null, event: number): Promise<boolean> =>
+    handler?.language === "ts" && (await store.isPartOfBatch(event));
 
   function settle({ source, eventId, at }: Apply, outcome: "processed" | "stale" | "ignored"): void {
     store.settleFailure(source, eventId, at);
@@ -221,7 +226,7 @@ export function createApplies(
     const ran = await runs.run(source, handler, input, { event: id, at: job.at, destinations });
     await positions.move(source, eventId, judged.place);
     await store.insertSettledResult(id, failure, ran);
-    store.markApplied(id, job.at);
+    store.beginWindow(id, job.at);
     if (job.reason !== undefined) store.giveReason(id, job.reason);
     settle(job, "processed");
     return { ...resultOf(ran), ...said, outcome: "processed" };

@@ -152,7 +152,8 @@ export function createDeliveries(tx: Tx, parts: DeliveryParts): Deliveries {
       return { ...resultOf(nothing), ...said, outcome: "ignored" };
     }
     // The stored delivery is applied, whichever delivery causes the run.
-    const stored = (await store.stored(source, known)) ?? input;
+    const kept = await store.stored(source, known);
+    const stored = kept ?? input;
     const judged = await positions.judge(source, stored, { isNamed: false });
     if ("stale" in judged) {
       store.countDelivery(known, incoming, "stale", changedBody);
@@ -179,11 +180,9 @@ export function createDeliveries(tx: Tx, parts: DeliveryParts): Deliveries {
       store.settleFailure(source, known.eventId, input.receivedAt);
       return { ...resultOf(nothing), ...said, outcome: "ignored" };
     }
-    const ran = await runs.run(source, handler, stored, {
-      event: known.id,
-      at: input.receivedAt,
-      destinations,
-    });
+    const isPart = kept === undefined ? incoming.batch !== undefined : await store.isPartOfBatch(known.id);
+    const how = { event: known.id, at: input.receivedAt, element: isPart, destinations };
+    const ran = await runs.run(source, handler, stored, how);
     await positions.move(source, known.eventId, judged.place);
     store.countDelivery(known, incoming, "processed", changedBody);
     store.complete(source, known, ran, input.receivedAt);

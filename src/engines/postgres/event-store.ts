@@ -137,14 +137,14 @@ export function createEventStore(tx: Tx, settled: Pick<SettledEvents, "note">) {
       const id = row?.[0] as number | undefined;
       if (id !== undefined && isIgnored === true) sql.explainIgnored.run(id, "it says that it is a test");
       if (failure === undefined || id === undefined) return id;
-      sql.markApplied.run(id, input.receivedAt);
+      sql.beginWindow.run(id, input.receivedAt);
       sql.markChanged.run(id);
       settled.note(source.name, id);
       return id;
     },
 
-    /** The owed event has been applied now, so the window of its id begins again. */
-    markApplied: (event: number, at: number): void => sql.markApplied.run(event, at),
+    /** The window of an owed event begins at this time, and not at its first receipt. */
+    beginWindow: (event: number, at: number): void => sql.beginWindow.run(event, at),
 
     /** Records an event that had failed and has now been settled without a delivery. */
     async insertSettled(

@@ -44,8 +44,11 @@ export function createHeldDeliveries(
     async ofRecorded(incoming, known, changedBody, handler) {
       const { source, input } = incoming;
       store.countDelivery(known, incoming, "held", changedBody);
-      if (known.outcome !== "held" && (await store.findFailure(source, known.eventId)) === undefined)
+      if (known.outcome !== "held" && (await store.findFailure(source, known.eventId)) === undefined) {
         store.close(source, known, "held", null);
+        // Without the pause, this delivery would apply it now.
+        store.beginWindow(known.id, input.receivedAt);
+      }
       if (handler !== null) store.holdFor(known.id, handler.hash);
       if (known.eventId !== input.id)
         await sameBody.close(source, input.id, ownBytes(incoming), input.receivedAt);

@@ -98,11 +98,15 @@ async function record(tx: Tx, run: MarkedRun, error: HookonceError): Promise<Rec
   const store = createEventStore(tx, { note() {} });
   const known = await store.find(source, eventId);
   const isHeld = known?.outcome === "held";
-  const stored = isHeld || known?.outcome === "unhandled" ? await store.bodyOf(known.id) : undefined;
+  const isOwed = isHeld || known?.outcome === "unhandled";
   // A processed event that was received before the run belongs to an earlier era of the id, and only the next
   // delivery knows whether its window is over.
   const isOfNextEra = known?.outcome === "processed" && known.receivedAt < run.receivedAt;
-  if (isOfNextEra) {
+  // A failure keeps the bytes of its event alone: what is forgotten of it must not depend on the others of its batch.
+  const isPart = isOwed && (await store.isPartOfBatch(known.id));
+  const marked = run.delivery?.element === true ? run.delivery : undefined;
+  const stored = isPart ? marked : isOwed ? await store.bodyOf(known.id) : undefined;
+  if (isOfNextEra || (isPart && marked === undefined)) {
     remember(tx, run, 0, code);
     return { run, code };
   }

@@ -40,12 +40,14 @@ const SQL = {
     update hookonce.results
     set rows_changed = $2, duration_us = $3, reply = $4, handler_hash = $5, reason = coalesce($6, reason)
     where event = $1`,
-  // A replay of a processed event does not move its window.
+  // A replay of a processed event does not move its window. Nor does the resume of a held one: it was answered 200 when
+  // it was received, as it would have been without the pause.
   completeEvent: `
     update hookonce.events
-    set outcome = 'processed', handler = $2, applied_at = case outcome when 'processed' then applied_at else $3 end
+    set outcome = 'processed', handler = $2,
+      applied_at = case when outcome in ('processed', 'held') then applied_at else $3 end
     where id = $1`,
-  markApplied: `update hookonce.events set applied_at = $2 where id = $1`,
+  beginWindow: `update hookonce.events set applied_at = $2 where id = $1`,
   closeEvent: `update hookonce.events set outcome = $2 where id = $1`,
   markChanged: `
     update hookonce.events set change = nextval('hookonce.changes') where id = $1`,

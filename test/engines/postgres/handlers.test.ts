@@ -90,6 +90,11 @@ const load = (wire: Wire, text: string, deadlineMs?: number) =>
     deadlineMs,
   );
 
+const sleeps = async (db: PgRemoteDatabase, ms: number, seconds: number): Promise<void> => {
+  await Bun.sleep(ms);
+  await db.execute(sql`select pg_sleep(${seconds})`);
+};
+
 const failure = async (work: Promise<unknown>): Promise<HookonceError> =>
   work.then(
     () => {
@@ -321,10 +326,6 @@ describeUnless(missing, "handlers on a real server", () => {
 
     test("whose statement does not end is ended at its deadline, and its transaction goes on", async () => {
       await inTransaction(async ({ wire, rows }) => {
-        const sleeps = async (db: PgRemoteDatabase, ms: number, seconds: number): Promise<void> => {
-          await Bun.sleep(ms);
-          await db.execute(sql`select pg_sleep(${seconds})`);
-        };
         await wire.send("savepoint one");
         const error = await failure(runTs(wire, async (db) => sleeps(db, 100, 600), 500));
         expect(error).toMatchObject({ code: "handler_timeout" });

@@ -23,7 +23,10 @@ async function newNode() {
   const rows = (text: string) => connection.read<Record<string, unknown>>(text);
   return {
     rows,
-    async startAfterEndDuring(eventId: string): Promise<string[]> {
+    async startAfterEndDuring(
+      eventId: string,
+      body: Uint8Array | string = Buffer.from("{}"),
+    ): Promise<string[]> {
       const said: string[] = [];
       const log = {
         debug() {},
@@ -40,7 +43,7 @@ async function newNode() {
         handlerHash: "1",
         receivedAt: 1000,
         headersJson: "{}",
-        body: Buffer.from("{}"),
+        body,
       });
       const plan = { convertToWal: false, rules: [shop], acceptIdChange: false, migrations: [], now: 2000 };
       (await openStore(target, plan, log)).close();
@@ -83,4 +86,25 @@ describeUnless(missing, "a start on PostgreSQL after the process was killed", ()
     },
     STARTS_WITHIN_MS,
   );
+
+  test("keeps of an owed event of a batch its own part alone", async () => {
+    await using node = await newNode();
+    await node.startAfterEndDuring("one", '{"id":"one"}');
+    await node.rows("select set_config('hookonce.own', 'on', false)");
+    await node.rows(
+      `insert into hookonce.events (id, source, event_id, type, received_at, outcome, last_delivery_at)
+       values (101, 'shop', 'one', 'paid', 1, 'unhandled', 1), (102, 'shop', 'two', 'paid', 1, 'unhandled', 1)`,
+    );
+    await node.rows(
+      `insert into hookonce.bodies (id, received_at, headers, bytes, sha256)
+       values (101, 1, '{}', '[{"id":"one"},{"id":"two"}]', '')`,
+    );
+    await node.rows("insert into hookonce.results (event, body) values (101, 101), (102, 101)");
+    await node.startAfterEndDuring("one", '{"id":"one"}');
+    expect(
+      await node.rows(
+        "select convert_from(last_body, 'UTF8') as body, element, event from hookonce.failures",
+      ),
+    ).toEqual([{ body: '{"id":"one"}', element: true, event: 101 }]);
+  });
 });

@@ -182,6 +182,8 @@ create table hookonce.interrupted_runs (
   handler_hash text not null,
   -- How often the process ended.
   ends integer not null,
+  -- The name of the node that ended last.
+  node text,
   -- What the next delivery is recorded with instead of a run. Null if it is to be run.
   code text,
   primary key (source, event_id)

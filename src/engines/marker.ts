@@ -9,7 +9,7 @@ import { messageOf } from "../errors.ts";
  *
  * The layout, in 32-bit words: magic, state, number of the run, lengths of its name, headers and body, flags,
  * number of the sync that is under way; then the time of receipt as a double, the id of the process, name,
- * headers and body. A verdict (watchdog-worker.ts) is a copy of these bytes.
+ * headers and body. A verdict (watch-marker.ts) is a copy of these bytes.
  */
 
 const MAGIC = 0x314d4b48; // HKM1

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { messageOf } from "../errors.ts";
 import { markerPathOf, noMarker, openMarker, verdictPathOf, type Marker } from "./marker.ts";
-import type { WatchFailed, WatchOrder } from "./watchdog-worker.ts";
+import type { WatchFailed, WatchOrder } from "./watch-marker.ts";
 
 export interface WatchLimits {
   readonly tickMs: number;
@@ -22,8 +22,14 @@ export const WATCH_LIMITS: WatchLimits = { tickMs: 1000, limit: 30 };
  *
  * @param database the real path
  * @param onFailed hears why nothing is marked or watched
+ * @param startThread starts the thread and gives it its order
  */
-export function watchRuns(database: string, limits: WatchLimits, onFailed: (reason: string) => void): Marker {
+export function watchRuns(
+  database: string,
+  limits: WatchLimits,
+  onFailed: (reason: string) => void,
+  startThread: (order: WatchOrder) => Worker = startOwnThread,
+): Marker {
   const marker = openMarker(markerPathOf(database));
   if ("reason" in marker) {
     onFailed(marker.reason);
@@ -38,7 +44,14 @@ export function watchRuns(database: string, limits: WatchLimits, onFailed: (reas
     marker.close();
     return noMarker;
   }
-  const worker = startWorker({ marker: markerPathOf(database), verdict, ...limits }, onFailed);
+  const worker = startThread({ marker: markerPathOf(database), verdict, ...limits });
+  worker.addEventListener("message", ({ data }: MessageEvent<WatchFailed>) => onFailed(data.reason));
+  worker.addEventListener("error", (event) => {
+    event.preventDefault();
+    onFailed(event.message);
+  });
+  // The thread must not keep the process alive.
+  worker.unref();
   return {
     ...marker,
     close() {
@@ -48,15 +61,8 @@ export function watchRuns(database: string, limits: WatchLimits, onFailed: (reas
   };
 }
 
-function startWorker(order: WatchOrder, onFailed: (reason: string) => void): Worker {
+function startOwnThread(order: WatchOrder): Worker {
   const worker = new Worker(new URL("./watchdog-worker.ts", import.meta.url), { smol: true });
-  worker.addEventListener("message", ({ data }: MessageEvent<WatchFailed>) => onFailed(data.reason));
-  worker.addEventListener("error", (event) => {
-    event.preventDefault();
-    onFailed(event.message);
-  });
-  // The thread must not keep the process alive.
-  worker.unref();
   worker.postMessage(order);
   return worker;
 }

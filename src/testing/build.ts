@@ -17,6 +17,7 @@ const WORKERS = [
   "engines/sqlite/checkpoint-worker.ts",
   "engines/sqlite/copy-worker.ts",
   "engines/watchdog-worker.ts",
+  "engines/postgres/verdict-worker.ts",
 ];
 
 type Bundled = Readonly<Record<string, string>>;

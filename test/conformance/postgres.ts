@@ -187,6 +187,7 @@ function storeAt(location: string, pools = () => poolsOf(JSON.parse(location) as
         redactionOf,
         ...told,
         beside: target.beside,
+        target,
         pool: lanes,
         node,
         reader: () => Promise.resolve(reader),

@@ -59,9 +59,10 @@ export const OWN_OFF = "select set_config('hookonce.own', 'off', true)";
 
 /**
  * How long a transaction may wait for its node, in milliseconds. Then the server ends it, and others get the baton.
- * While a TypeScript handler runs, the node may wait for longer than the handler may take.
+ * While a TypeScript handler runs, the node may wait for longer than the handler may take, and than its watchdog needs to
+ * tell the others of it.
  */
-export const IDLE_MS = { usual: 10_000, handler: 40_000 } as const;
+export const IDLE_MS = { usual: 10_000, handler: 50_000 } as const;
 
 const idleFor = (ms: number): string => `, set_config('idle_in_transaction_session_timeout', '${ms}', true)`;
 

@@ -21,18 +21,18 @@ export interface InterruptedRuns {
   settle(source: Pick<EventSource, "name">, eventId: string): Promise<void>;
 }
 
-/** How many of the latest ends no handler was to blame for, since the last clean stop. */
-const UNEXPLAINED = "unexplained_ends";
+/** How many of the latest ends of a node no handler was to blame for, since its last clean stop. */
+const unexplainedOf = (node: string): string => `unexplained_ends ${node}`;
 
-/** The marked runs that the last start has counted. It may have ended before it emptied the marker. */
-const COUNTED = "counted_runs";
+/** The marked runs that a node's last start has counted. It may have ended before it emptied the marker. */
+const countedOf = (node: string): string => `counted_runs ${node}`;
 
 export function createInterruptedRuns(tx: Tx): InterruptedRuns {
   const find = tx.query(
     "select handler_hash, ends, code from hookonce.interrupted_runs where source = $1 and event_id = $2",
   );
   const remove = tx.query(
-    "delete from hookonce.interrupted_runs where source = $1 and event_id = $2 returning code",
+    "delete from hookonce.interrupted_runs where source = $1 and event_id = $2 returning code, node",
   );
   return {
     async find({ name }, eventId) {
@@ -44,7 +44,7 @@ export function createInterruptedRuns(tx: Tx): InterruptedRuns {
     async settle({ name }, eventId) {
       const row = tx.facts.interrupted ? await remove.row(name, eventId) : undefined;
       // It survived, so something else had ended the process.
-      if (row !== undefined && row[0] === null) await countUnexplained(tx);
+      if (row !== undefined && row[0] === null) await countUnexplained(tx, String(row[1] ?? ""));
     },
   };
 }
@@ -58,34 +58,45 @@ export function createInterruptedRuns(tx: Tx): InterruptedRuns {
  * something is killing it. Then more ends are needed: 200 times `kill -9` under load would otherwise hit one
  * event twice.
  *
+ * @param node its name
  * @param onBlame called in the same transaction for each run whose handler is blamed
  */
 export async function recoverRuns(
   tx: Tx,
   { killed, run, verdict }: Left,
+  node: string,
   onBlame: (blamed: MarkedRun) => void = () => {},
 ): Promise<readonly Recovered[]> {
   if (!killed && verdict === undefined) {
-    if ((await readMeta(tx, UNEXPLAINED)) !== undefined) writeMeta(tx, UNEXPLAINED, "0");
+    tx.query("delete from hookonce.meta where key = $1").run(unexplainedOf(node));
     return [];
   }
   const recovered: Recovered[] = [];
   const tokens = [verdict, run].flatMap((one) => (one === undefined ? [] : [one.token])).join(" ");
-  if (tokens === "") await countUnexplained(tx);
-  else if (tokens !== (await readMeta(tx, COUNTED))) {
+  if (tokens === "") await countUnexplained(tx, node);
+  else if (tokens !== (await readMeta(tx, countedOf(node)))) {
     if (verdict !== undefined) recovered.push(await record(tx, verdict, timeout(verdict)));
-    if (run !== undefined && run.token !== verdict?.token) recovered.push(await suspect(tx, run));
+    if (run !== undefined && run.token !== verdict?.token) {
+      if (await isDoneElsewhere(tx, run)) await countUnexplained(tx, node);
+      else recovered.push(await suspect(tx, run, node));
+    }
     for (const { run: blamed, code } of recovered) if (code !== null) onBlame(blamed);
-    writeMeta(tx, COUNTED, tokens);
+    writeMeta(tx, countedOf(node), tokens);
   }
   return recovered;
 }
 
-async function suspect(tx: Tx, run: MarkedRun): Promise<Recovered> {
+/** The provider has delivered the event to another node meanwhile, and there its handler came to an end. */
+async function isDoneElsewhere(tx: Tx, { source, eventId, receivedAt }: MarkedRun): Promise<boolean> {
+  const known = await createEventStore(tx, { note() {} }).find({ name: source }, eventId);
+  return known?.outcome === "processed" && known.receivedAt > receivedAt;
+}
+
+async function suspect(tx: Tx, run: MarkedRun, node: string): Promise<Recovered> {
   const before = await createInterruptedRuns(tx).find({ name: run.source }, run.eventId);
   const ends = (before?.handlerHash === run.handlerHash ? before.ends : 0) + 1;
-  if (ends >= 2 + Math.min(await unexplained(tx), 3)) return record(tx, run, died(run, ends));
-  remember(tx, run, ends, null);
+  if (ends >= 2 + Math.min(await unexplained(tx, node), 3)) return record(tx, run, died(run, ends));
+  remember(tx, run, ends, null, node);
   return { run, code: null };
 }
 
@@ -133,18 +144,25 @@ async function record(tx: Tx, run: MarkedRun, error: HookonceError): Promise<Rec
   return { run, code };
 }
 
-function remember(tx: Tx, run: MarkedRun, ends: number, code: QuarantineCode | null): void {
-  tx.query(
-    `insert into hookonce.interrupted_runs (source, event_id, handler_hash, ends, code) values ($1, $2, $3, $4, $5)
-     on conflict (source, event_id) do update
-     set handler_hash = excluded.handler_hash, ends = excluded.ends, code = excluded.code`,
-  ).run(run.source, run.eventId, run.handlerHash, ends, code);
+export const REMEMBER = `
+  insert into hookonce.interrupted_runs (source, event_id, handler_hash, ends, code, node) values ($1, $2, $3, $4, $5, $6)
+  on conflict (source, event_id) do update
+  set handler_hash = excluded.handler_hash, ends = excluded.ends, code = excluded.code, node = excluded.node`;
+
+function remember(
+  tx: Tx,
+  run: MarkedRun,
+  ends: number,
+  code: QuarantineCode | null,
+  node: string | null = null,
+): void {
+  tx.query(REMEMBER).run(run.source, run.eventId, run.handlerHash, ends, code, node);
 }
 
-async function unexplained(tx: Tx): Promise<number> {
-  return Number((await readMeta(tx, UNEXPLAINED)) ?? 0);
+async function unexplained(tx: Tx, node: string): Promise<number> {
+  return Number((await readMeta(tx, unexplainedOf(node))) ?? 0);
 }
 
-async function countUnexplained(tx: Tx): Promise<void> {
-  writeMeta(tx, UNEXPLAINED, String((await unexplained(tx)) + 1));
+async function countUnexplained(tx: Tx, node: string): Promise<void> {
+  writeMeta(tx, unexplainedOf(node), String((await unexplained(tx, node)) + 1));
 }

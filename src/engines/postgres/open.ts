@@ -76,6 +76,7 @@ export async function openStore(
       return createPostgresEngine({
         ...options,
         beside: target.beside,
+        target,
         pool: lanes,
         node,
         reader: () => Promise.resolve(reader),
@@ -97,10 +98,15 @@ async function recover(
 ): Promise<void> {
   const states = createSourceStates(tx, { countsForHold: () => true });
   await states.read();
-  const recovered = await recoverRuns(tx, readLeft(beside), ({ source: name, handler }) => {
-    const source = rules.find((rule) => rule.name === name) ?? { name };
-    states.count(source, { outcome: "failed", handler, error: null }, now, "held");
-  });
+  const recovered = await recoverRuns(
+    tx,
+    readLeft(beside),
+    nameOfNode(beside),
+    ({ source: name, handler }) => {
+      const source = rules.find((rule) => rule.name === name) ?? { name };
+      states.count(source, { outcome: "failed", handler, error: null }, now, "held");
+    },
+  );
   logRecovered(recovered, log);
   for (const { source, reason } of states.committed()) log.warn({ source, reason }, heldByItself(source));
 }

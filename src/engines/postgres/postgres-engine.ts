@@ -1,19 +1,23 @@
+import type { PostgresTarget } from "../../config/postgres.ts";
 import type { Engine, EngineOptions, HandlerCode, LoadedHandler } from "../engine.ts";
 import { noMarker, type Marker } from "../marker.ts";
 import { watchRuns } from "../watchdog.ts";
 import { createBatchWriter, refusal } from "./batch.ts";
 import { createGates, type OpenGate } from "./gate.ts";
 import { createLanes } from "./lane.ts";
-import type { Node } from "./nodes.ts";
+import { nameOfNode, type Node } from "./nodes.ts";
 import type { Pool } from "./pool.ts";
 import { loadSqlHandler } from "./sql-handler.ts";
 import { rollBack } from "./transaction.ts";
 import { ownFailure } from "./trouble.ts";
+import type { NodeWatchOrder } from "./verdict-worker.ts";
 import type { Wire } from "./wire.ts";
 
 export interface PostgresEngineOptions extends EngineOptions {
   /** The path beside which this node keeps its files. */
   readonly beside: string;
+  /** Where the watchdog tells other nodes of a handler that hangs. */
+  readonly target: PostgresTarget;
   readonly pool: Pool;
   readonly node: Pick<Node, "id" | "show" | "close">;
   readonly reader: Engine["reader"];
@@ -80,10 +84,14 @@ export function createPostgresEngine(options: PostgresEngineOptions): Engine {
 /** How many ticks later than a handler's own deadline the process ends. */
 const PATIENCE = 5;
 
-function markerOf({ beside, watch, onNotWatched = () => {} }: PostgresEngineOptions): Marker {
+function markerOf({ beside, target, watch, onNotWatched = () => {} }: PostgresEngineOptions): Marker {
   if (watch === undefined) return noMarker;
   // A handler that waits is ended by its deadline. Only one that never yields must end the process.
-  return watchRuns(beside, { ...watch, limit: watch.limit + PATIENCE }, onNotWatched);
+  return watchRuns(beside, { ...watch, limit: watch.limit + PATIENCE }, onNotWatched, (order) => {
+    const worker = new Worker(new URL("./verdict-worker.ts", import.meta.url), { smol: true });
+    worker.postMessage({ ...order, target, node: nameOfNode(beside) } satisfies NodeWatchOrder);
+    return worker;
+  });
 }
 
 export async function handlerModules(): Promise<Readonly<Record<string, object>>> {

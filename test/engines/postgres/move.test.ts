@@ -163,7 +163,7 @@ async function move(path: string, { target }: Place, pages = Infinity): Promise<
 }
 
 /** Columns that PostgreSQL alone has. An inbox on SQLite has nothing for them. */
-const OF_POSTGRES = /^(?:enqueued\.written_in|nodes\..*|claims\..*)$/;
+const OF_POSTGRES = /^(?:enqueued\.written_in|interrupted_runs\.node|nodes\..*|claims\..*)$/;
 
 const why = postgresPrograms() === undefined ? "no PostgreSQL server is installed" : undefined;
 

@@ -17,9 +17,9 @@ import { checkEffects, createFleet, lostAndDoubled, storm, type Storm } from "./
 const missing = postgresPrograms() === undefined ? "no PostgreSQL server is installed" : undefined;
 const reason = onlyInLongRun() ?? missing;
 
-const EVENTS = 3000;
+const EVENTS = 2000;
 
-/** How long the standby receives nothing before the primary is killed, in milliseconds. */
+/** How long the primary sends nothing to it before the primary is killed, in milliseconds. */
 const LAG_MS = 500;
 
 async function read<Row extends object>({ target }: Cluster, text: string): Promise<Row[]> {
@@ -53,13 +53,15 @@ async function failOver(isSynchronous: boolean, copies: number) {
   const fleet = await createFleet([overNetwork(target), overNetwork(next)], 2);
   const running: Storm = storm(fleet.nodes, { events: EVENTS, clients: 32, copies, patienceMs: 5000 });
   while (running.answered.size < EVENTS / 3) await Bun.sleep(20);
-  const [receiver] = await read<{ pid: number }>(standby, "select pid from pg_stat_wal_receiver");
-  process.kill(receiver?.pid ?? 0, "SIGSTOP");
+  const [sender] = await read<{ pid: number }>(primary, "select pid from pg_stat_replication");
+  process.kill(sender?.pid ?? 0, "SIGSTOP");
   const before = running.answered.size;
   await Bun.sleep(LAG_MS);
   const whileLagging = running.answered.size - before;
-  await primary.stop("immediate");
-  process.kill(receiver?.pid ?? 0, "SIGCONT");
+  const stopped = primary.stop("immediate");
+  // A process that is frozen does not end by itself.
+  process.kill(sender?.pid ?? 0, "SIGKILL");
+  await stopped;
   await standby.promote();
   await running.ended;
   return {

@@ -44,7 +44,8 @@ export function createInterruptedRuns(tx: Tx): InterruptedRuns {
     async settle({ name }, eventId) {
       const row = tx.facts.interrupted ? await remove.row(name, eventId) : undefined;
       // It survived, so something else had ended the process.
-      if (row !== undefined && row[0] === null) await countUnexplained(tx, String(row[1] ?? ""));
+      const [code, node] = (row ?? []) as [code?: QuarantineCode | null, node?: string | null];
+      if (code === null) await countUnexplained(tx, node ?? "");
     },
   };
 }

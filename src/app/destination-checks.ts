@@ -91,7 +91,7 @@ async function whereProblems(
   );
   return found.flatMap((what, index) => {
     if (what === undefined) return [];
-    const message = `sources.${name}.forward.where: ${what}. It is an SQL expression, as in where = ":payload ->> '$.ref' = 'refs/heads/main'"`;
+    const message = `sources.${name}.forward.where: ${what.replace(/\.$/, "")}. It is an SQL expression, as in where = ":payload ->> 'ref' = 'refs/heads/main'"`;
     return [{ file: CONFIG_FILE, line: lineOf("forward", index, "where"), message }];
   });
 }

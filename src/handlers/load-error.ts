@@ -19,7 +19,7 @@ export function loadProblems(file: string, path: string, error: unknown): Proble
   const inbox = path.slice(0, -file.length);
   const messages = error instanceof AggregateError ? (error.errors as unknown[]) : [error];
   return messages.map((message) => {
-    const text = messageOf(message);
+    const text = `${messageOf(message)}${remedyFor(message)}`;
     for (const { path: at, line } of placesOf(message, path)) {
       const found = relativeTo(inbox, at);
       if (found === file) return { file, line, message: text };
@@ -28,6 +28,15 @@ export function loadProblems(file: string, path: string, error: unknown): Proble
     return { file, message: text };
   });
 }
+
+/** drizzle's tables are those of one engine, and only that engine's are supplied. */
+const OTHER_ENGINE: Readonly<Record<string, string>> = {
+  "drizzle-orm/sqlite-core": ". The database is on PostgreSQL, so import drizzle-orm/pg-core",
+  "drizzle-orm/pg-core": ". The database is SQLite, so import drizzle-orm/sqlite-core",
+};
+
+const remedyFor = (error: unknown): string =>
+  OTHER_ENGINE[(error as BunMessage | null)?.specifier ?? ""] ?? "";
 
 /**
  * Returns where an error was thrown while a handler ran: the first place in its stack that is in the inbox

@@ -38,19 +38,19 @@ describe("where", () => {
     [
       ":payload ->> '$.ref' =",
       [
-        `5: sources.github.forward.where: near \\")\\": syntax error. It is an SQL expression, as in where = \\":payload ->> '$.ref' = 'refs/heads/main'\\"`,
+        `5: sources.github.forward.where: near \\")\\": syntax error. It is an SQL expression, as in where = \\":payload ->> 'ref' = 'refs/heads/main'\\"`,
       ],
     ],
     [
       ":ref = 'main'",
       [
-        `5: sources.github.forward.where: :ref is not a binding. Use one of :event_id, :type, :source, :received_at, :payload, :headers. It is an SQL expression, as in where = \\":payload ->> '$.ref' = 'refs/heads/main'\\"`,
+        `5: sources.github.forward.where: :ref is not a binding. Use one of :event_id, :type, :source, :received_at, :payload, :headers. It is an SQL expression, as in where = \\":payload ->> 'ref' = 'refs/heads/main'\\"`,
       ],
     ],
     [
       "(with n(i) as (select 1 union all select i + 1 from n) select max(i) from n) > 0",
       [
-        `5: sources.github.forward.where: a recursive query may run without an end, and would hold up every delivery. It is an SQL expression, as in where = \\":payload ->> '$.ref' = 'refs/heads/main'\\"`,
+        `5: sources.github.forward.where: a recursive query may run without an end, and would hold up every delivery. It is an SQL expression, as in where = \\":payload ->> 'ref' = 'refs/heads/main'\\"`,
       ],
     ],
     ["(with n(i) as (select 1) select max(i) from n) > 0", []],

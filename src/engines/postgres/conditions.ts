@@ -1,8 +1,8 @@
-import { messageOf } from "../../errors.ts";
 import type { HandlerInput } from "../engine.ts";
 import { bind, bindingProblems } from "./bindings.ts";
 import { splitStatements, type SqlStatement } from "./sql-text.ts";
-import { checkOnServer, refusedByName } from "./statement-check.ts";
+import { sqliteForms } from "./sqlite-forms.ts";
+import { checkOnServer, explained, refusedByName } from "./statement-check.ts";
 import type { Tx } from "./tx.ts";
 import type { Value, Wire } from "./wire.ts";
 import { throwIfAway } from "./trouble.ts";
@@ -42,13 +42,14 @@ export async function expressionProblem(wire: Wire, expression: string): Promise
   if (expression.trim() === "") return "the expression is empty";
   const [statement, second] = splitStatements(textOf(expression));
   if (statement === undefined || second !== undefined) return "write one expression, without a semicolon";
-  const [found] = [...refusedByName(statement), ...bindingProblems(statement)];
+  // What is always NULL takes no event, and nothing would show it.
+  const [found] = [...refusedByName(statement), ...bindingProblems(statement), ...sqliteForms(statement)];
   if (found !== undefined) return found.message;
   try {
     await checkOnServer(wire, bind(statement).text);
     return undefined;
   } catch (error) {
     throwIfAway(error);
-    return messageOf(error);
+    return explained(error, statement);
   }
 }

@@ -1,6 +1,8 @@
 import { PgDialect, PgTransaction, type PgDatabase } from "drizzle-orm/pg-core";
 import { PgRemoteDatabase, type PgRemoteQueryResultHKT } from "drizzle-orm/pg-proxy";
 import { PgRemoteSession, type RemoteCallback } from "drizzle-orm/pg-proxy";
+import { HookonceError } from "../../errors.ts";
+import { leavingGate } from "../late-error.ts";
 import type { GatedClient } from "./gate.ts";
 
 // Shared, because it has no state.
@@ -15,7 +17,22 @@ export type HandlerDatabase = PgDatabase<PgRemoteQueryResultHKT, NoSchema>;
 
 /** Makes the `db` of one run: drizzle over that run's gate. */
 export function createHandlerDatabase(client: GatedClient): HandlerDatabase {
-  return new PgRemoteDatabase(dialect, new GatedSession(client, 0), undefined);
+  return new HandlerPgDatabase(dialect, new GatedSession(client, 0), undefined);
+}
+
+/** Names the remedy for the methods that only drizzle for SQLite has. */
+class HandlerPgDatabase extends PgRemoteDatabase {
+  run = onlyOnSqlite("run");
+  all = onlyOnSqlite("all");
+  get = onlyOnSqlite("get");
+  values = onlyOnSqlite("values");
+}
+
+function onlyOnSqlite(name: string): () => never {
+  return () => {
+    const message = `db.${name} is for SQLite. On PostgreSQL, write await db.execute(sql\`…\`), which returns the rows.`;
+    throw leavingGate(new HookonceError("statement_refused", message));
+  };
 }
 
 /** drizzle's session for any driver, except that its transactions are savepoints: hookonce begins and commits. */

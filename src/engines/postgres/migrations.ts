@@ -13,6 +13,7 @@ import { ownMigrations } from "./own-migrations.ts";
 import { rowsOf, sql } from "./sql.ts";
 import { lineAt, meaningful, splitStatements, type SqlStatement } from "./sql-text.ts";
 import { writeOwn, guardOwn } from "./transaction.ts";
+import { explained } from "./statement-check.ts";
 import { stateOf, throwIfAway, troubleOf } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
@@ -201,6 +202,8 @@ function lineOf(statement: SqlStatement, error: unknown): number {
 }
 
 export function problemOf(migration: Migration, line: number | undefined, error: unknown): Problem {
+  const statement = statementsOf(migration).findLast((one) => line !== undefined && one.line <= line);
+  const cause = statement === undefined ? messageOf(error) : explained(error, statement);
   const alone =
     stateOf(error) === "25001"
       ? ` If it is one of ${ALONE.join(", ")}, begin the file with the line "-- hookonce: no transaction".`
@@ -208,7 +211,7 @@ export function problemOf(migration: Migration, line: number | undefined, error:
   return {
     file: fileOf(migration),
     line,
-    message: `the migration fails, so none of it is applied: ${messageOf(error)}${alone}`,
+    message: `the migration fails, so none of it is applied: ${cause}${alone}`,
   };
 }
 

@@ -1,3 +1,4 @@
+import { setDefaultTimeout } from "bun:test";
 import { appendFileSync, chownSync, existsSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectTo, type Connection } from "../../../src/engines/postgres/connection.ts";
@@ -20,6 +21,9 @@ export function postgresPrograms(): string | undefined {
 
 /** How long `initdb` and a start may take on a machine that does other things as well. */
 export const STARTS_WITHIN_MS = 120_000;
+
+// The first test of a process starts the server, and each makes databases.
+setDefaultTimeout(STARTS_WITHIN_MS);
 
 export interface Cluster extends AsyncDisposable {
   /** Over the Unix socket, which accepts everybody. */

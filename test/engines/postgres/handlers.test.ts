@@ -311,6 +311,11 @@ describeUnless(missing, "handlers on a real server", () => {
       ["binds half of a surrogate pair", "value_refused", (db) => db.execute(sql`select ${"\uD800"}::text`)],
       ["returns a value", "invalid_return", () => 5],
       [
+        "calls a method of drizzle for SQLite",
+        "statement_refused",
+        (db) => (db as unknown as { run(query: unknown): void }).run(sql`select 1`),
+      ],
+      [
         "begins a transaction beside another one",
         "statement_refused",
         (db) =>

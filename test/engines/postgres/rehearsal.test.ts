@@ -63,6 +63,8 @@ describe.skipIf(postgresPrograms() === undefined)("a rehearsal on PostgreSQL", (
       expect(bad).toMatchObject([{ file: "handlers/shop/paid.sql", line: 2 }]);
       expect(await rehearsed.checkWhere(":payload ->> 'ref' = 'main'")).toBeUndefined();
       expect(await rehearsed.checkWhere("missing = 1")).toContain("missing");
+      expect(await rehearsed.checkWhere(":payload ->> '$.ref' = 'main'")).toContain("Write ->> 'ref'.");
+      expect(await rehearsed.checkWhere("json_extract(:payload, '$.ref') = 'main'")).toContain("of SQLite");
       expect(rehearsed.doubtsOf(handler("select :payload ->> '$.a';"))).toHaveLength(1);
       rehearsed.close();
       while ((await tablesOf(target)).length > 0) await Bun.sleep(20);
@@ -81,6 +83,7 @@ describe.skipIf(postgresPrograms() === undefined)("a rehearsal on PostgreSQL", (
           "alter table missing add column a int;\nalter table credits add column a int;\nselect a, b from credits;",
         "0003.sql": "begin;",
         "0004.sql": "alter table credits add column c int;",
+        "0005.sql": "create table a (id int);\ncreate table b (id int) strict;",
       }),
       { durations: true },
     );
@@ -90,7 +93,9 @@ describe.skipIf(postgresPrograms() === undefined)("a rehearsal on PostgreSQL", (
       "migrations/0002.sql:1",
       "migrations/0002.sql:3",
       "migrations/0003.sql:1",
+      "migrations/0005.sql:2",
     ]);
+    expect(rehearsed.problems.at(-1)?.message).toContain("Leave strict out");
     expect(await tablesOf(target)).toContain("credits");
   });
 

@@ -71,7 +71,7 @@ export function printForgotten(
   }
   if (erased.log === "held")
     complain(
-      "warning: a reader of the database keeps the write-ahead log from being erased, so the log still contains what was forgotten. End long reads of other programs, such as a SQLite shell. hookonce tries again each minute.",
+      "warning: a reader keeps the files of the database from being wiped, so they still contain what was forgotten. End long reads of other programs, such as a SQL shell. The files are wiped as soon as no reader needs them.",
     );
   if (error !== null) complain(`hookonce: ${visible(error.message)} [${error.code}]`);
   const isWhole = left === 0 && failures.length === 0 && erased.log !== "held";

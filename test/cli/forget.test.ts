@@ -162,7 +162,7 @@ describeUnless(onlyInFullRun(), "hookonce forget", () => {
     const held = await command(inbox, "forget", "--match", TEXT, "--reason", "asked to");
     expect([held.code, held.stderr]).toEqual([
       1,
-      expect.stringContaining("a reader of the database keeps the write-ahead log from being erased"),
+      expect.stringContaining("a reader keeps the files of the database from being wiped"),
     ]);
     expect(held.stdout).toContain("1 event forgotten.");
     expect(filesWith(data(inbox), TEXT)).not.toEqual([]);

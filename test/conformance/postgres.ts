@@ -13,6 +13,7 @@ import { createServer } from "../../src/engines/postgres/server.ts";
 import { textOf } from "../../src/engines/postgres/sql.ts";
 import { prepareDatabase } from "../../src/engines/postgres/start.ts";
 import { atomically, writeOwn } from "../../src/engines/postgres/transaction.ts";
+import { createWipe } from "../../src/engines/postgres/wipe.ts";
 import type { Reply } from "../../src/event.ts";
 import { policy } from "../../src/inbox/decide.ts";
 import { connect, sharedCluster, type Cluster } from "../engines/postgres/cluster.ts";
@@ -192,6 +193,7 @@ function storeAt(location: string, pools = () => poolsOf(JSON.parse(location) as
         node,
         reader: () => Promise.resolve(reader),
         probe: createProbe(lanes),
+        wipe: createWipe(createServer(target)),
         close: () => reads.close(),
         onFatal: (error) => {
           throw error;

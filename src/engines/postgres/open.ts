@@ -22,6 +22,7 @@ import { prepareDatabase } from "./start.ts";
 import { ownFailure } from "./trouble.ts";
 import { writeOwn } from "./transaction.ts";
 import { openTx, type Tx } from "./tx.ts";
+import { createWipe } from "./wipe.ts";
 
 /** While one batch is on its way to the disk, the next one is written. */
 const LANES = 2;
@@ -81,6 +82,7 @@ export async function openStore(
         node,
         reader: () => Promise.resolve(reader),
         probe: createProbe(lanes),
+        wipe: createWipe(server),
         close: () => reads.close(),
       });
     },

@@ -22,6 +22,8 @@ export interface PostgresEngineOptions extends EngineOptions {
   readonly node: Pick<Node, "id" | "show" | "close">;
   readonly reader: Engine["reader"];
   readonly probe: Engine["probe"];
+  /** Removes what was erased from the files of the server. */
+  readonly wipe: Engine["wipe"];
   /** Closes what the reader and the probe use. */
   readonly close: () => Promise<void>;
 }
@@ -70,7 +72,7 @@ export function createPostgresEngine(options: PostgresEngineOptions): Engine {
     show: (loaded) => node.show(loaded),
     wipe() {
       marker.blank();
-      return Promise.resolve(true);
+      return options.wipe();
     },
     async close() {
       await pool.close();

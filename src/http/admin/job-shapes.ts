@@ -33,7 +33,7 @@ export interface ErasedJson {
   readonly texts: number;
   /** Refused deliveries, which are in memory alone. */
   readonly requests: number;
-  /** `held`: a reader keeps the log from being erased. */
+  /** `held`: a reader keeps the files from being wiped. */
   readonly log: "erased" | "held" | null;
 }
 

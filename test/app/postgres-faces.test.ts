@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { PostgresTarget } from "../../src/config/postgres.ts";
 import { run, scratch, serve, type Scratch, type Serving } from "../cli/support/hookonce.ts";
 import { describeUnless, onlyInFullRun } from "../crash/requirements.ts";
+import { block } from "../support/readme.ts";
 import { testInbox } from "../support/test-inbox.ts";
 import { connect, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "../engines/postgres/cluster.ts";
 
@@ -292,5 +293,31 @@ type = "body:$.type"`,
     await Bun.sleep(500);
     expect(await stored()).toEqual(expect.arrayContaining(["4", "5"]));
     await wire.drop();
+  });
+});
+
+describeUnless(why, "the README's handlers for PostgreSQL", () => {
+  walk("work", async () => {
+    const target = await (await sharedCluster()).database();
+    await using box = await testInbox({
+      config: `database = "${urlOf(target)}"
+[sources.default]
+provider = "unsigned"
+event_id = "body:$.id"
+type = "body:$.type"`,
+      files: {
+        "migrations/0001.sql":
+          "create table balances (customer text primary key, cents bigint); create table commits (repo text, sha text);",
+        "handlers/default/paid.sql": block("sql", "insert into balances"),
+        "handlers/default/push.ts": block("ts", "insert into commits"),
+      },
+    });
+    const object = { client_reference_id: "ada", amount_total: 500 };
+    for (const id of ["1", "2"]) await box.deliver({ id, type: "paid", data: { object } });
+    await box.deliver({ id: "3", type: "push", after: "abc", repository: { full_name: "a/b" } });
+    const wire = await connect(target);
+    const rows = await wire.read("select customer, cents::int, repo, sha from balances, commits");
+    await wire.drop();
+    expect(rows).toEqual([{ customer: "ada", cents: 1000, repo: "a/b", sha: "abc" }]);
   });
 });

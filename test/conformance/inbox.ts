@@ -18,6 +18,8 @@ function inboxOn(it: OpenEngine) {
   const fatal: unknown[] = [];
   const queue = createQueue(it.engine, {
     loaded: () => ({ sources, handlers }),
+    // How long 300 deliveries take depends on the machine.
+    maxWaitMs: 60_000,
     onFatal: (error) => void fatal.push(error),
   });
   return {

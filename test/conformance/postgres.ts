@@ -62,16 +62,19 @@ function poolsOf(target: PostgresTarget): Pools {
   return { lanes: createPool(server, 2, BATCH_LIMITS), reads: createPool(server, 3, READ_LIMITS) };
 }
 
-/** A pool whose connections stay open when it is closed. */
+/** A pool whose connections stay open when it is closed. What a failed test has left must not write for the next one. */
 function borrowed(pool: Pool): Pool {
   const used = new Set<Promise<unknown>>();
+  let isClosed = false;
   return {
     use(work) {
+      if (isClosed) return Promise.reject(new Error("the engine is closed"));
       const result = pool.use(work);
       used.add(result);
       return result.finally(() => used.delete(result));
     },
     async close() {
+      isClosed = true;
       await Promise.allSettled(used);
     },
   };

@@ -151,7 +151,10 @@ insert into never select null where ${fails};`,
     const prepared = unused.pop() ?? (await prepare());
     const { target, connection, lanes, reads } = prepared;
     return {
-      ...storeAt(JSON.stringify(target), () => ({ lanes: borrowed(lanes), reads: borrowed(reads) })),
+      ...storeAt(JSON.stringify(target), () => ({
+        lanes: borrowed(lanes),
+        reads: { use: reads.use, close: () => Promise.resolve() },
+      })),
       contents: () => contentsOf(connection),
       async [Symbol.asyncDispose]() {
         await connection.send("select suite.empty()");

@@ -28,6 +28,7 @@ export function createPool(server: Server, size: number, limits: Limits = {}): P
   const waiting = new Set<() => void>();
   const used = new Set<Promise<unknown>>();
   let free = size;
+  let isClosed = false;
 
   async function take(): Promise<Connection> {
     if (free === 0) await turn();
@@ -67,7 +68,8 @@ export function createPool(server: Server, size: number, limits: Limits = {}): P
     try {
       return await task(connection);
     } finally {
-      if (connection.isOpen()) idle.push(connection);
+      if (isClosed) await connection.drop();
+      else if (connection.isOpen()) idle.push(connection);
       leave();
     }
   }
@@ -81,6 +83,8 @@ export function createPool(server: Server, size: number, limits: Limits = {}): P
       return result;
     },
     async close() {
+      // What reads in several steps may go on, but leaves no connection open.
+      isClosed = true;
       await Promise.all(used);
       await Promise.all(idle.splice(0).map((connection) => connection.drop()));
     },

@@ -10,6 +10,7 @@ import { changeReads } from "./reads/changes.ts";
 import { detailReads } from "./reads/event-detail.ts";
 import { findReads } from "./reads/find-events.ts";
 import { forgetReads } from "./reads/forget-reads.ts";
+import { failingReads } from "./reads/failing-handlers.ts";
 import { groupReads } from "./reads/failure-groups.ts";
 import { ledgerReads } from "./reads/ledger-reads.ts";
 import { listReads } from "./reads/lists.ts";
@@ -48,6 +49,7 @@ export function createReader(pool: Pool, node?: Node): ClosableReader {
     ...owedCounts(ask),
     ...listReads(ask),
     ...groupReads(ask),
+    ...failingReads(ask),
     ...changeReads(ask),
     ...arrivalReads(ask),
     ...detailReads(ask),

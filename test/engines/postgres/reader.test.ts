@@ -313,8 +313,8 @@ async function pages<Key>(
   return items;
 }
 
-/** Columns that SQLite's details have beside what {@link EventDetail} names. */
-const NOT_SHOWN = new Set(["era", "change", "appliedAt"]);
+/** Columns that SQLite's details have beside what {@link EventDetail} names, and what only nodes have. */
+const NOT_SHOWN = new Set(["era", "change", "appliedAt", "isTaken"]);
 
 /** Bytes come as Buffer or as Uint8Array. */
 const plain = (value: unknown): unknown =>
@@ -519,6 +519,7 @@ describe.skipIf(postgresPrograms() === undefined)(
       await both((reader) => reader.paused());
       await both((reader) => reader.hasEnqueued());
       await both((reader) => reader.cutCommands());
+      for (const cap of [1000, 7]) await both((reader) => reader.failingHandlers(cap));
     });
 
     test("what is recorded beside the events", async () => {

@@ -18,7 +18,7 @@ export const ofFailure = sql`f.first_at as at, 1 as failure, f.id, f.source, f.e
   null::bigint as "rowsChanged", null::bigint as "durationUs"`;
 
 /** How many characters of an error a list shows. */
-const SUMMARY = 500;
+export const SUMMARY = 500;
 
 export const failureColumns = sql`f.source, f.event_id as "eventId", f.type, f.handler, f.code,
   left(f.error, ${SUMMARY}) as error, f.attempts, f.first_at as "firstAt", f.last_at as "lastAt", f.next_at as "nextAt"`;

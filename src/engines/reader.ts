@@ -12,13 +12,6 @@ import type { SourceStateReader } from "./source-states.ts";
 
 /** What an engine stores of events, and how it is read. */
 
-/** How many of some ids are recorded and done, how many are owed, and the first of the owed ones. */
-export interface KnownCounts {
-  readonly known: number;
-  readonly owed: number;
-  readonly settled: readonly string[];
-}
-
 /** What is kept of a delivery. Secrets in `headers` are replaced. `body` is the raw bytes. */
 export interface StoredDelivery {
   readonly headers: Headers;
@@ -298,7 +291,10 @@ export interface Reader
   /** What has become of an id: one row for each of these sources that has it. */
   find(eventId: string, sources: readonly string[]): MaybePromise<readonly FoundEvent[]>;
   /** How many of these ids are recorded and done, and how many are owed. Give at most 1,000: 9 µs each. */
-  countKnown(source: string, ids: readonly string[]): MaybePromise<KnownCounts>;
+  countKnown(
+    source: string,
+    ids: readonly string[],
+  ): MaybePromise<{ readonly known: number; readonly owed: number; readonly settled: readonly string[] }>;
   /** Why an event is owed as failed; undefined if it is not. */
   failure(source: string, eventId: string): MaybePromise<(StackedFailure & RecordedFailure) | undefined>;
   /**

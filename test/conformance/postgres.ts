@@ -153,7 +153,7 @@ insert into never select null where ${fails};`,
     return {
       ...storeAt(JSON.stringify(target), () => ({
         lanes: borrowed(lanes),
-        reads: { use: reads.use, close: () => Promise.resolve() },
+        reads: { ...reads, close: () => Promise.resolve() },
       })),
       contents: () => contentsOf(connection),
       async [Symbol.asyncDispose]() {

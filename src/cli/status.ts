@@ -12,6 +12,7 @@ import { owedLines } from "./owed-steps.ts";
 import { discardedLines, retentionLine, roundSize } from "./retention-lines.ts";
 import { sourceLines } from "./source-lines.ts";
 import { destinationLines } from "./destination-lines.ts";
+import { nodeLines } from "./node-lines.ts";
 import { runningJobs, runningLines } from "./stop-jobs.ts";
 import { complain, say, sayJson } from "./terminal.ts";
 
@@ -59,6 +60,7 @@ export function statusReport(
     ...destinationLines(status, width, inFolder),
     ...owedReport(status, width, inFolder),
     "",
+    ...nodeLines(status),
     diskLine(status),
     retentionLine(status.retention),
     ...discardedLines(status.retention, status.now),

@@ -126,7 +126,25 @@ const status: StatusJson = {
     free_bytes: null,
   },
   retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
+  nodes: [],
 };
+
+test("the nodes of a database are listed if there are several", () => {
+  const node = { name: "db1:/srv/inbox", version: "1.0.0", config: "0a", handlers: "0b", started_at: 1 };
+  const here = { ...node, last_seen_at: status.now, silent: false };
+  expect(statusReport({ ...status, nodes: [here] }, 80)).not.toContain("nodes use");
+  const other = {
+    ...here,
+    name: "db2:/srv/inbox",
+    config: "1a",
+    last_seen_at: status.now - 20_000,
+    silent: true,
+  };
+  expect(statusReport({ ...status, nodes: [here, other] }, 80)).toContain(`2 nodes use this database:
+  db1:/srv/inbox: hookonce 1.0.0, config 0a, handlers 0b
+  db2:/srv/inbox: hookonce 1.0.0, config 1a, handlers 0b, last seen 20 s ago
+`);
+});
 
 test("status shows a large log as /readyz does, and why deliveries cannot be stored", async () => {
   const message = "The write-ahead log has 300 MiB.";

@@ -76,6 +76,7 @@ const status = (more: Partial<StatusJson> = {}): StatusJson => ({
     free_bytes: 50 * 1024 ** 3,
   },
   retention: { payloads_ms: null, max_bytes: null, used_bytes: 4096, discarded: 0, last_discarded_at: null },
+  nodes: [],
   ...more,
 });
 

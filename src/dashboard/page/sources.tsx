@@ -18,7 +18,7 @@ interface SourcesProps {
 }
 
 export function Sources({ status, again }: SourcesProps) {
-  const { sources, paused, disk, retention, version, now, serving } = status;
+  const { sources, paused, disk, retention, version, now, serving, nodes } = status;
   const mayAct = status.actor.scopes.includes("steer");
   const gone = paused.filter(({ name }) => sources.every((one) => one.name !== name));
   return (
@@ -49,6 +49,7 @@ export function Sources({ status, again }: SourcesProps) {
       <Tokens mayAct={mayAct} me={status.actor.name} />
       <Jobs mayAct={mayAct} />
       <Audit />
+      {nodes.length < 2 ? null : <Nodes {...{ nodes, now }} />}
       <section id="machine" class="card" aria-labelledby="machine-title">
         <h2 id="machine-title">This hookonce</h2>
         <dl class="pairs">
@@ -93,6 +94,28 @@ export function Sources({ status, again }: SourcesProps) {
         {mayAct && serving !== null ? <Reload again={again} /> : null}
       </section>
     </div>
+  );
+}
+
+/** What is refused, and what waits for the disk, is of the node that shows this page. */
+function Nodes({ nodes, now }: Pick<StatusJson, "nodes" | "now">) {
+  return (
+    <section id="nodes" class="card" aria-labelledby="nodes-title">
+      <h2 id="nodes-title">Nodes</h2>
+      <dl class="pairs">
+        {nodes.map(({ name, version, config, handlers, last_seen_at: seenAt, silent }) => (
+          <div key={name}>
+            <dt>{visible(name)}</dt>
+            <dd>
+              {version === null
+                ? "is starting"
+                : `hookonce ${version}, config ${config}, handlers ${handlers}`}
+              , <span class={silent ? "outcome owed" : "quiet"}>last seen {ago(seenAt, now)}</span>
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </section>
   );
 }
 

@@ -55,6 +55,14 @@ export async function register(wire: Wire, id: string, name: string): Promise<vo
   await wire.send(INSERT, [id, name]);
 }
 
+/** The names of the nodes of which something was heard lately. A node whose process was killed is still among them. */
+export async function nodesSeen(wire: Wire): Promise<string[]> {
+  const rows = await wire.read<{ name: string }>(
+    `select name from hookonce.nodes where seen_at >= ${NOW} - ${PACE.goneMs} order by name`,
+  );
+  return rows.map(({ name }) => name);
+}
+
 const BEAT = `
   update hookonce.nodes set seen_at = ${NOW}, version = $2, config_hash = $3, handlers_hash = $4 where id = $1`;
 

@@ -7,6 +7,7 @@ import type { AlertName, Condition } from "../../inbox/condition.ts";
 import type { DestinationJson, MessageDetail } from "./message-shapes.ts";
 import type { SourceJson, SourceStateJson } from "./source-shapes.ts";
 import type { Scope } from "./token-shapes.ts";
+import type { NodeJson } from "./node-shapes.ts";
 
 export type * from "./message-shapes.ts";
 export type * from "./source-shapes.ts";
@@ -215,6 +216,8 @@ export interface StatusJson {
   readonly today: Counts;
   readonly disk: DiskJson;
   readonly retention: RetentionJson;
+  /** The processes that use the database. Empty if only one process can. */
+  readonly nodes: readonly NodeJson[];
 }
 
 /** Something that needs attention, since `since`. It is about a source, a handler of it, or a destination. */

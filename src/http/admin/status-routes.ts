@@ -2,14 +2,17 @@ import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import packageJson from "../../../package.json" with { type: "json" };
 import { percentileUs } from "../../engines/handler-times.ts";
+import type { ServingNode } from "../../engines/nodes.ts";
 import type { Reader } from "../../engines/reader.ts";
 import type { Rollup } from "../../engines/rollups.ts";
 import { HookonceError } from "../../errors.ts";
 import { keyOfFile } from "../../handlers/look-up.ts";
 import { conditionsOf, type Condition } from "../../inbox/conditions.ts";
+import { isSilent } from "../../inbox/node-differences.ts";
 import type { Refused } from "../refused.ts";
 import { destinationsJson } from "./destination-json.ts";
 import type { AdminInbox, DescribedSource } from "./inbox.ts";
+import type { NodeJson } from "./node-shapes.ts";
 import { outdatedQuery, refusedQuery, rollupsQuery, shownSecretsQuery } from "./requests.ts";
 import { sourceStateJson } from "./source-state-json.ts";
 import { needs, refuseRequest, type AdminEnv } from "./routing.ts";
@@ -126,7 +129,14 @@ async function statusOf(inbox: AdminInbox): Promise<Omit<StatusJson, "actor">> {
     today: await countsOfLastDay(inbox, now),
     disk: diskJson(disk),
     retention: await retentionJson(inbox, reader),
+    nodes: (await reader.nodes()).map(nodeJson),
   };
+}
+
+function nodeJson(node: ServingNode): NodeJson {
+  const { name, version, config, handlers, startedAt, seenAt } = node;
+  const times = { started_at: startedAt, last_seen_at: seenAt };
+  return { name, version, config, handlers, ...times, silent: isSilent(node) };
 }
 
 function conditionJson({ subject, ...rest }: Condition): ConditionJson {

@@ -17,7 +17,10 @@ export interface PostgresLocation {
   readonly urls: readonly string[];
   /** The inbox folder, absolute. A node keeps its own files in it. */
   readonly folder: string;
-  /** Of a test: what is in place of the database that the URLs name, and of the path beside which a node keeps its files. */
+  /**
+   * Of a test: what is in place of the database that the URLs name, and of the path beside which a node keeps its
+   * files.
+   */
   readonly scratch?: { readonly database: string; readonly beside: string } | undefined;
 }
 

@@ -12,8 +12,8 @@ export interface ChangedTable {
 }
 
 /**
- * A value of the database. Long text is cut, and a large integer is written as its digits. A blob of SQLite is written as
- * `x'…'`, and what PostgreSQL has besides numbers and text is written as PostgreSQL writes it.
+ * A value of the database. Long text is cut, and a large integer is written as its digits. A blob of SQLite is
+ * written as `x'…'`, and what PostgreSQL has besides numbers and text is written as PostgreSQL writes it.
  */
 export type ShownValue = string | number | null;
 

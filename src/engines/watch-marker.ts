@@ -26,8 +26,8 @@ export interface WatchFailed {
 }
 
 /**
- * Tells other processes that use the same database of a run over which this one ends: the provider's retry goes to one of
- * them. Resolves to what takes it back.
+ * Tells other processes that use the same database of a run over which this one ends: the provider's retry goes to
+ * one of them. Resolves to what takes it back.
  */
 export type TellOthers<Order> = (run: MarkedRun, order: Order) => Promise<() => Promise<void>>;
 

@@ -21,8 +21,8 @@ export interface EngineHarness {
 export interface Store extends AsyncDisposable {
   readonly location: string;
   /**
-   * Opens an engine with the policy of src/inbox/decide.ts and the redaction of redacted-sources.ts. The suite never has two of them open on one
-   * store.
+   * Opens an engine with the policy of src/inbox/decide.ts and the redaction of redacted-sources.ts. The suite never
+   * has two of them open on one store.
    */
   open(told?: Pick<EngineOptions, "onRun" | "onPause">): Promise<Engine>;
   /** Reads all tables, on a separate connection. */

@@ -62,7 +62,9 @@ function poolsOf(target: PostgresTarget): Pools {
   return { lanes: createPool(server, 2, BATCH_LIMITS), reads: createPool(server, 3, READ_LIMITS) };
 }
 
-/** A pool whose connections stay open when it is closed. What a failed test has left must not write for the next one. */
+/**
+ * A pool whose connections stay open when it is closed. What a failed test has left must not write for the next one.
+ */
 function borrowed(pool: Pool): Pool {
   const used = new Set<Promise<unknown>>();
   let isClosed = false;

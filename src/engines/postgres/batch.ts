@@ -46,8 +46,8 @@ const MAX_EVENTS = 64;
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * How long the server may take to commit, in milliseconds: a synchronous standby that is away makes it wait. Then nobody
- * knows whether it is committed, and the provider's retry finds out.
+ * How long the server may take to commit, in milliseconds: a synchronous standby that is away makes it wait. Then
+ * nobody knows whether it is committed, and the provider's retry finds out.
  */
 const COMMIT_MS = 10_000;
 

@@ -2,8 +2,9 @@
 export const NO_BODY = 0;
 
 /**
- * The id of a new row in the table of bodies, for the event $1. It is the event's own id, so that the body of an event is
- * found without an index, and a number is never used twice. If another body has it, it is a number that no event gets.
+ * The id of a new row in the table of bodies, for the event $1. It is the event's own id, so that the body of an
+ * event is found without an index, and a number is never used twice. If another body has it, it is a number that no
+ * event gets.
  */
 export const FREE_BODY = `case when exists (select 1 from hookonce.bodies where id = $1)
   then nextval('hookonce.events_id_seq') else $1 end`;

@@ -59,8 +59,8 @@ interface Column {
 type Row = readonly (string | null)[];
 
 /**
- * Watches what a transaction changes. The server counts it. The rows are found by the transaction that has written them,
- * and another connection sees them as they were before.
+ * Watches what a transaction changes. The server counts it. The rows are found by the transaction that has written
+ * them, and another connection sees them as they were before.
  *
  * @param wire the connection of the transaction
  */

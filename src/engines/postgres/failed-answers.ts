@@ -8,9 +8,9 @@ import type { Tx } from "./tx.ts";
 
 /** Deliveries of events that have failed, inside the open transaction. */
 export interface FailedAnswers {
-  /** Decides how one is answered, and counts it. Call it once the failure is recorded. */
+  /** Decides how a delivery is answered, and counts it. Call it after the failure is recorded. */
   answer(incoming: Incoming, result: Result): Promise<Result>;
-  /** It is answered 200, so nobody but hookonce runs its event again. */
+  /** Records that a delivery was answered 200. From then on, only hookonce runs its event again. */
   accept(source: EventSource, eventId: string, at: number): Promise<void>;
 }
 

@@ -57,7 +57,7 @@ const EMPTY_FAILURE = `
   set first_headers = '', first_body = ''::bytea, last_headers = '', last_body = ''::bytea, error = '${FORGOTTEN}', stack = null
   where source = $1 and event_id = $2 and (last_headers <> '' or error <> '${FORGOTTEN}')`;
 
-/** A command that runs goes on. Its message is discarded when it has ended, and its output is not stored. */
+/** A running command is not ended. When it ends, its message is discarded and its output is not stored. */
 const EMPTY_MESSAGE = `
   update hookonce.messages
   set state = case when state in ('delivered', 'sending') then state else 'discarded' end,

@@ -11,8 +11,8 @@ import { checkedValues, readValue } from "./values.ts";
 import type { Wire } from "./wire.ts";
 
 /**
- * Every statement of a TypeScript handler passes this gate. It sends what reads and writes rows, refuses what could have
- * an effect after the event's transaction, and waits for all of it.
+ * Every statement of a TypeScript handler passes this gate. It sends what reads and writes rows, refuses what could
+ * have an effect after the event's transaction, and waits for all of it.
  */
 
 /** Statements that the server has accepted, by their text. */

@@ -59,8 +59,8 @@ export const OWN_OFF = "select set_config('hookonce.own', 'off', true)";
 
 /**
  * How long a transaction may wait for its node, in milliseconds. Then the server ends it, and others get the baton.
- * While a TypeScript handler runs, the node may wait for longer than the handler may take, and than its watchdog needs to
- * tell the others of it.
+ * While a TypeScript handler runs, the node may wait for longer than the handler may take, and than its watchdog
+ * needs to tell the others of it.
  */
 export const IDLE_MS = { usual: 10_000, handler: 50_000 } as const;
 

@@ -6,7 +6,7 @@ import type { EventStore } from "./event-store.ts";
 import type { FailedAnswers } from "./failed-answers.ts";
 import type { SameBody } from "./same-body.ts";
 
-/** Deliveries of owed events of a paused source, inside the open transaction. They are answered 200, and run nothing. */
+/** Deliveries of owed events of a paused source, in the open transaction. They are answered 200 and run nothing. */
 export interface HeldDeliveries {
   /**
    * The event had failed at once. It stays a failure, which keeps its place in the order received, and runs with this

@@ -51,9 +51,9 @@ export function createInterruptedRuns(tx: Tx): InterruptedRuns {
 }
 
 /**
- * Records what the last process has left beside the inbox folder (marker.ts), in the open transaction. A verdict makes
- * its event a failure. A run without one blames nobody: it may have been `kill -9`, or the memory. Only when the process
- * ends again during that event, its handler is blamed.
+ * Records what the last process has left beside the inbox folder (marker.ts), in the open transaction. A verdict
+ * makes its event a failure. A run without one blames nobody: it may have been `kill -9`, or the memory. Only when
+ * the process ends again during that event, its handler is blamed.
  *
  * If the process has also ended lately while no handler ran, or while one ran that then came to an end,
  * something is killing it. Then more ends are needed: 200 times `kill -9` under load would otherwise hit one

@@ -65,8 +65,8 @@ export function createMessageEntries(
       }
       case "command started": {
         const run = entry.run === null ? null : JSON.stringify(entry.run);
-        // It was read, and discarded before its command began, or this node was thought to be gone. Then the command must
-        // not run.
+        // It was read, and discarded before its command began, or this node was thought to be gone. Then the command
+        // must not run.
         if (await claims.isOthers("message", entry.message))
           throw new HookonceError("not_owed", "Another node runs the command of the message.");
         if ((await start.changes(entry.message, run)) === 0)

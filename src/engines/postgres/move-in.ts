@@ -185,8 +185,8 @@ async function empty(wire: Wire): Promise<void> {
 }
 
 /**
- * One statement for any number of rows: each column is an array. Bytes come one after another in one value, with arrays of
- * where each begins and how long it is: an array of bytes takes the server six times as long to read.
+ * One statement for any number of rows: each column is an array. Bytes come one after another in one value, with
+ * arrays of where each begins and how long it is: an array of bytes takes the server six times as long to read.
  */
 function insertInto({ name, columns }: MovedTable): string {
   const arrays: string[] = [];

@@ -12,8 +12,8 @@ import { isFollowing } from "./trouble.ts";
 import type { Tx } from "./tx.ts";
 
 /**
- * Most deliveries bring a new event for a SQL handler, or for none, or for a source that is paused. Nothing has to be read for them, so they share their
- * statements and wait for the server three times in all, not five times each.
+ * Most deliveries bring a new event for a SQL handler, or for none, or for a source that is paused. Nothing has to be
+ * read for them, so they share their statements and wait for the server three times in all, not five times each.
  */
 
 type Delivery = Extract<Job, { kind: "delivery" }>;

@@ -8,13 +8,13 @@ import type { Tx } from "./tx.ts";
 
 /** Which sources are paused. Every call belongs to the caller's open transaction, except `committed`. */
 export interface SourceStates {
-  /** Reads them. Call it when a savepoint was undone. */
+  /** Reads the states. Call it when a savepoint was undone. */
   read(): Promise<void>;
-  /** Takes the rows of ALL_STATES and ALL_FAILING, and forgets what was told of a transaction that was undone. */
+  /** Takes the rows of ALL_STATES and ALL_FAILING. Call it when a transaction has begun. */
   begin(states: readonly unknown[][], failing: readonly unknown[][]): void;
   /** Call it after the commit. Returns which sources hookonce has paused by itself. */
   committed(): readonly PausedByItself[];
-  /** Undefined: it is open. */
+  /** The state of a source; undefined if it is open. */
   of(source: Pick<EventSource, "name">): SourceState | undefined;
   /** Whether a run that succeeds is to be counted. */
   isFailing(source: Pick<EventSource, "name">): boolean;
@@ -95,7 +95,7 @@ export function createSourceStates(tx: Tx, policy: Pick<Policy, "countsForHold">
 
   function set(name: string, at: number, change: Omit<Paused, "ran">): void {
     const before = states.get(name);
-    // A resume that is repeated goes on.
+    // A repeated resume does not begin again.
     const ran = before?.state === change.state ? before.ran : NOTHING_RAN;
     const { state, until, reason, stopOnFailure } = change;
     write.run(name, state, at, until, reason, stopOnFailure, ran.place, ran.failure);
@@ -174,7 +174,7 @@ export function createSourceStates(tx: Tx, policy: Pick<Policy, "countsForHold">
       if (result.outcome !== "failed") return;
       if (how !== "delivery" && states.get(name)?.stopOnFailure === true)
         return pauseByItself(name, at, "an event failed after resume --stop-on-failure");
-      // The failure that it repeats has counted.
+      // The first run of this failure was counted.
       if (how === "failed" || holdAfter === undefined || !policy.countsForHold(result)) return;
       const count = (failing.get(name) ?? 0) + 1;
       if (count >= holdAfter)

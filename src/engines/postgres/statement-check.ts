@@ -43,7 +43,10 @@ export function refusedByName({ tokens }: Pick<SqlStatement, "tokens">): Doubt[]
   });
 }
 
-/** `insert into`, `merge into`, a column with this name, and SQLite's `insert or ignore into`, which the server refuses. */
+/**
+ * `insert into`, `merge into`, a column with this name, and SQLite's `insert or ignore into`, which the server
+ * refuses.
+ */
 function isOtherInto(tokens: readonly Token[], index: number): boolean {
   const [or, before] = [tokens[index - 2], tokens[index - 1]];
   const words = ["insert", "replace", "merge", "as"];

@@ -2,8 +2,8 @@ import { HookonceError } from "../../errors.ts";
 import type { Value } from "./wire.ts";
 
 /**
- * Values of a handler's statement as they are sent: text, which the server reads as the type of the parameter, or bytes.
- * As a number, Bun would round 1.5 for an integer.
+ * Values of a handler's statement as they are sent: text, which the server reads as the type of the parameter, or
+ * bytes. As a number, Bun would round 1.5 for an integer.
  *
  * @throws HookonceError `value_refused` for a value that PostgreSQL cannot hold as it is
  */

@@ -12,8 +12,8 @@ const LOOK_MS = 50;
 /** VACUUM reads whole tables, and answers when it is done. */
 const LIMITS = { silenceMs: 3_600_000 } as const;
 
-// Without its indexes, it would leave the entries of a few rows, which have the ids. To shorten a file it would lock its
-// table.
+// Without its indexes, it would leave the entries of a few rows, which have the ids. To shorten a file it would lock
+// its table.
 const VACUUM = `vacuum (index_cleanup on, truncate off) ${[...TEXT_PLACES.map((place) => tableOf(place)[0]), "hookonce.deliveries"].join(", ")}`;
 
 /**

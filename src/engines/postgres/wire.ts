@@ -74,8 +74,8 @@ export function wireOf(connection: ReservedSQL, silence?: Silence): Wire {
         throw error;
       },
     );
-    // Statements are sent ahead. If an earlier one fails, nobody awaits those behind it, and an unhandled rejection would
-    // end the process.
+    // Statements are sent ahead. If an earlier one fails, nobody awaits those behind it, and an unhandled rejection
+    // would end the process.
     answer.catch(() => {});
     return answer;
   }

@@ -148,9 +148,9 @@ export function sharedCluster(): Promise<Cluster> {
 }
 
 /**
- * Stops a server and removes its folder when this process ends, also with `kill -9`: then nobody writes to the pipe any
- * more that a shell reads from. bun test runs no handler of "exit", and ends its children and their groups, so the shell
- * is in a session of its own.
+ * Stops a server and removes its folder when this process ends, also with `kill -9`: then nobody writes to the pipe
+ * any more that a shell reads from. bun test runs no handler of "exit", and ends its children and their groups, so
+ * the shell is in a session of its own.
  */
 function endWithThisProcess(owner: number | undefined, stop: string[], folder: string): void {
   const pipe = join(folder, "pipe");

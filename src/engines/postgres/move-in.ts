@@ -11,6 +11,7 @@ import {
   type MoveTotals,
 } from "../move.ts";
 import { lock } from "./locks.ts";
+import { nodesSeen } from "./nodes.ts";
 import { arrayOf, rowsOf, sql, textOf, type Sql } from "./sql.ts";
 import { atomically, writeOwn } from "./transaction.ts";
 import { ownFailure } from "./trouble.ts";
@@ -65,6 +66,8 @@ export function createMoveIn(wire: Wire): MoveIn {
         // A start holds it, too. Two commands never begin at the same time.
         await run(wire, lock("start"));
         await run(wire, lock("baton"));
+        const nodes = await nodesSeen(wire);
+        if (nodes.length > 0) throw served(nodes);
         const found = await movingIn(wire);
         if (found?.move === move) moving = found;
         else {
@@ -104,6 +107,12 @@ export function createMoveIn(wire: Wire): MoveIn {
     close: () => wire.drop(),
   };
 }
+
+const served = (nodes: readonly string[]): HookonceError =>
+  new HookonceError(
+    "move_refused",
+    `The database is served: ${nodes.join(", ")}. Stop every hookonce serve on it, move the inbox, and start them again. One that was killed counts as running for 30 s.`,
+  );
 
 const otherMove = (): HookonceError =>
   new HookonceError(

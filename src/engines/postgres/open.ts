@@ -9,6 +9,7 @@ import { heldByItself } from "../source-states.ts";
 import { recoverRuns } from "./interrupted-runs.ts";
 import { lock } from "./locks.ts";
 import { historyOf, ownSet } from "./migrations.ts";
+import { refuseHalfMoved } from "./move-in.ts";
 import { createNode, nameOfNode, NODE_LIMITS, register } from "./nodes.ts";
 import { createPool } from "./pool.ts";
 import { createPostgresEngine } from "./postgres-engine.ts";
@@ -56,6 +57,8 @@ export async function openStore(
         await rowsOf(wire, lock("baton"));
         await writeOwn(wire);
         const tx = openTx(wire);
+        // A move that begins after this sees the node, and one that has begun since the database was prepared is seen here.
+        await refuseHalfMoved(wire);
         await register(wire, id, name);
         await recover(tx, target, plan, log);
         await tx.settled();

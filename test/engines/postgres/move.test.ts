@@ -1,18 +1,20 @@
 import { Database } from "bun:sqlite";
-import { beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { moveInbox } from "../../../src/app/move-inbox.ts";
 import { fileAt, locationIn } from "../../../src/config/location.ts";
 import { markerPathOf } from "../../../src/engines/marker.ts";
-import { MOVED_META, MOVED_TABLES, type MoveCursor } from "../../../src/engines/move.ts";
+import { MOVED_TABLES, type MoveCursor } from "../../../src/engines/move.ts";
 import type { PostgresTarget } from "../../../src/config/postgres.ts";
 import type { Connection } from "../../../src/engines/postgres/connection.ts";
 import { createMoveIn, refuseHalfMoved } from "../../../src/engines/postgres/move-in.ts";
+import { register } from "../../../src/engines/postgres/nodes.ts";
 import { openMoveIn } from "../../../src/engines/postgres/open-move-in.ts";
 import { openMoveOut } from "../../../src/engines/sqlite/move-out.ts";
-import { describeUnless, onlyInFullRun, testUnless } from "../../crash/requirements.ts";
+import { describeUnless } from "../../crash/requirements.ts";
 import { refusalOf, testInbox, type TestInbox } from "../../support/test-inbox.ts";
+import { tablesIn, tablesOf } from "../all-tables.ts";
 import { connect, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "./cluster.ts";
 
 interface Place extends AsyncDisposable {
@@ -104,42 +106,6 @@ async function inboxWithEverything(): Promise<TestInbox> {
   return inbox;
 }
 
-/** Every value of every table that moves, as both engines have it. */
-function contentsOf(path: string): Record<string, unknown[]> {
-  using db = new Database(path, { readonly: true, strict: true });
-  return Object.fromEntries(
-    MOVED_TABLES.map(({ name, key, columns }) => {
-      const selected = Object.keys(columns).map((column) => {
-        if (name === "enqueued" && column === "is_bytes") return "typeof(body) = 'blob'";
-        if (columns[column] === "bytes") return `lower(hex("${column}"))`;
-        return columns[column] === "text" ? `replace("${column}", char(0), char(0xfffd))` : `"${column}"`;
-      });
-      const where = name === "meta" ? `where key in (${MOVED_META.map((one) => `'${one}'`).join()})` : "";
-      const keys = key.map((one) => `"${one}"`).join();
-      return [
-        name,
-        db.query(`select ${selected.join()} from hookonce_${name} ${where} order by ${keys}`).values(),
-      ];
-    }),
-  );
-}
-
-async function contentsIn({ wire }: Place): Promise<Record<string, unknown[]>> {
-  const found: Record<string, unknown[]> = {};
-  for (const { name, key, columns } of MOVED_TABLES) {
-    const selected = Object.entries(columns).map(([column, kind]) => {
-      if (kind === "bytes") return `coalesce(encode("${column}", 'hex'), '')`;
-      return kind === "boolean" ? `"${column}"::int` : `"${column}"`;
-    });
-    const where = name === "meta" ? `where key = any('{${MOVED_META.join()}}')` : "";
-    const { rows } = await wire.send(
-      `select ${selected.join()} from hookonce.${name} ${where} order by ${key.map((one) => `"${one}"`).join()}`,
-    );
-    found[name] = rows.map((row) => row.map((value) => (typeof value === "bigint" ? Number(value) : value)));
-  }
-  return found;
-}
-
 async function move(path: string, { target }: Place, pages = Infinity): Promise<boolean> {
   const from = openMoveOut(path);
   const to = await openMoveIn(target, 1);
@@ -164,6 +130,8 @@ async function move(path: string, { target }: Place, pages = Infinity): Promise<
 
 /** Columns that PostgreSQL alone has. An inbox on SQLite has nothing for them. */
 const OF_POSTGRES = /^(?:enqueued\.written_in|interrupted_runs\.node|nodes\..*|claims\..*)$/;
+
+setDefaultTimeout(STARTS_WITHIN_MS);
 
 const why = postgresPrograms() === undefined ? "no PostgreSQL server is installed" : undefined;
 
@@ -200,12 +168,12 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
 
   test("with all its rows, and their ids go on", async () => {
     await using place = await newPlace();
-    const before = contentsOf(inbox.databasePath);
+    const before = tablesOf(inbox.databasePath);
     // Otherwise the comparison proves nothing about it.
     for (const [table, rows] of Object.entries(before))
       expect([table, rows.length > 0]).toEqual([table, true]);
     expect(await move(inbox.databasePath, place)).toBe(true);
-    expect(await contentsIn(place)).toEqual(contentsOf(inbox.databasePath));
+    expect(await tablesIn(place.wire)).toEqual(tablesOf(inbox.databasePath));
     await place.wire.send("begin");
     await place.wire.send("select set_config('hookonce.own', 'on', true)");
     const { rows } = await place.wire.send(
@@ -219,53 +187,64 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await refuseHalfMoved(place.wire);
   });
 
-  test(
-    "and goes on where it was interrupted, whatever the last page was",
-    async () => {
-      const before = contentsOf(inbox.databasePath);
-      const pages = MOVED_TABLES.length;
-      for (const done of [0, 1, Math.floor(pages / 2), pages - 1]) {
-        await using place = await newPlace();
-        expect(await move(inbox.databasePath, place, done)).toBe(false);
-        expect((await refusalOf(() => refuseHalfMoved(place.wire))).message).toContain(
-          "Only a part of an inbox was moved",
-        );
-        const other = await refusalOf(() => createMoveIn(place.wire).begin("another"));
-        expect(other.message).toContain("Another inbox is being moved to this database");
-        expect(await move(inbox.databasePath, place)).toBe(true);
-        expect(await contentsIn(place)).toEqual(before);
-        const again = await openMoveIn(place.target, 1);
-        const out = openMoveOut(inbox.databasePath);
-        expect(await again.begin(out.begin("postgres://app@db/shop", 2))).toMatchObject({ isDone: true });
-        expect((await refusalOf(() => again.begin("another"))).message).toContain(
-          "events in this inbox already",
-        );
-        out.close();
-        await again.close();
-      }
-    },
-    STARTS_WITHIN_MS,
-  );
+  test("and goes on where it was interrupted, whatever the last page was", async () => {
+    const before = tablesOf(inbox.databasePath);
+    const pages = MOVED_TABLES.length;
+    for (const done of [0, Math.floor(pages / 2), pages - 1]) {
+      await using place = await newPlace();
+      expect(await move(inbox.databasePath, place, done)).toBe(false);
+      expect((await refusalOf(() => refuseHalfMoved(place.wire))).message).toContain(
+        "Only a part of an inbox was moved",
+      );
+      const other = await refusalOf(() => createMoveIn(place.wire).begin("another"));
+      expect(other.message).toContain("Another inbox is being moved to this database");
+      expect(await move(inbox.databasePath, place)).toBe(true);
+      expect(await tablesIn(place.wire)).toEqual(before);
+      const again = await openMoveIn(place.target, 1);
+      const out = openMoveOut(inbox.databasePath);
+      expect(await again.begin(out.begin("postgres://app@db/shop", 2))).toMatchObject({ isDone: true });
+      expect((await refusalOf(() => again.begin("another"))).message).toContain(
+        "events in this inbox already",
+      );
+      out.close();
+      await again.close();
+    }
+  });
 
   test("and is not done before each table has as many rows and bytes as it had", async () => {
+    await using place = await newPlace();
+    const from = openMoveOut(inbox.databasePath);
+    const to = await openMoveIn(place.target, 1);
+    await to.begin(from.begin("postgres://app@db/shop", 1));
+    for (let page = from.page(undefined); page !== undefined; page = from.page(page.cursor))
+      await to.write(page);
     for (const [change, says] of [
-      ["delete from hookonce.deliveries where number = 1", "deliveries has"],
       ["update hookonce.bodies set bytes = bytes || 'x' where id = 1", "bodies has"],
+      ["delete from hookonce.deliveries where number = 1", "deliveries has"],
     ] as const) {
-      await using place = await newPlace();
-      const from = openMoveOut(inbox.databasePath);
-      const to = await openMoveIn(place.target, 1);
-      await to.begin(from.begin("postgres://app@db/shop", 1));
-      for (let page = from.page(undefined); page !== undefined; page = from.page(page.cursor))
-        await to.write(page);
       await place.wire.script(`begin; set local hookonce.own = 'on'; ${change}; commit`);
-      expect((await refusalOf(() => to.finish(from.totals()))).message).toContain(
-        `Not everything has arrived: ${says}`,
-      );
+      const { message } = await refusalOf(() => to.finish(from.totals()));
+      expect(message).toContain("Not everything has arrived: ");
+      expect(message).toContain(says);
       expect((await refusalOf(() => refuseHalfMoved(place.wire))).code).toBe("move_refused");
-      from.close();
-      await to.close();
     }
+    from.close();
+    await to.close();
+  });
+
+  test("not while a node serves the other database", async () => {
+    await using place = await newPlace();
+    const from = openMoveOut(inbox.databasePath);
+    const to = await openMoveIn(place.target, 1);
+    await place.wire.script("begin; set local hookonce.own = 'on'");
+    await register(place.wire, "id", "host:/srv/inbox");
+    await place.wire.script("commit");
+    const refused = await refusalOf(() => to.begin(from.begin("postgres://app@db/shop", 1)));
+    expect(refused.message).toStartWith("The database is served: host:/srv/inbox. Stop every");
+    await place.wire.script("begin; set local hookonce.own = 'on'; delete from hookonce.nodes; commit");
+    expect(await to.begin(from.begin("postgres://app@db/shop", 1))).toMatchObject({ isDone: false });
+    from.close();
+    await to.close();
   });
 
   test("and of two commands that move the same inbox, one goes on", async () => {
@@ -284,60 +263,6 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await one.close();
     await other.close();
   });
-
-  testUnless(
-    onlyInFullRun(),
-    "kill -9 at any moment costs nothing but to run the command again",
-    async () => {
-      await using old = await testInbox({ config: SOURCES, files: handlers });
-      for (let n = 0; n < 20; n++) await old.deliver({ event_id: `evt_${n}`, type: "paid", cents: n });
-      await old.close();
-      using db = new Database(old.databasePath, { strict: true });
-      // Enough for several pages of the larger tables.
-      db.run(
-        `with recursive n (n) as (select 1 union all select n + 1 from n where n < 9000)
-         insert into hookonce_events (source, event_id, type, received_at, outcome, last_delivery_at)
-         select 'default', 'more_' || n, 'paid', n, 'imported', n from n`,
-      );
-      db.run(
-        `insert into hookonce_deliveries (source, event_id, era, number, at, outcome)
-         select source, event_id, 0, 1, received_at, 'imported' from hookonce_events where event_id glob 'more_*'`,
-      );
-      db.close();
-      const before = contentsOf(old.databasePath);
-      await using place = await newPlace();
-      const child = join(import.meta.dir, "move-once.ts");
-      const start = () =>
-        Bun.spawn([process.execPath, child, old.databasePath, JSON.stringify(place.target)], {
-          stdout: "pipe",
-          stderr: "inherit",
-        });
-      const ends: string[] = [];
-      for (let lines = 0; ; lines = lines + 1 + (lines % 3)) {
-        const moving = start();
-        let seen = 0;
-        let said = "";
-        for await (const chunk of moving.stdout) {
-          said += Buffer.from(chunk).toString();
-          seen = said.split("\n").length - 1;
-          if (seen >= lines) {
-            // Somewhere between this page and the next.
-            await Bun.sleep(Math.random() * 3);
-            moving.kill("SIGKILL");
-            break;
-          }
-        }
-        await moving.exited;
-        ends.push(moving.signalCode === null ? `exit ${moving.exitCode}` : "killed");
-        if (moving.signalCode === null) break;
-      }
-      expect(ends.length).toBeGreaterThan(3);
-      expect(ends.at(-1)).toBe("exit 0");
-      expect(await contentsIn(place)).toEqual(before);
-      await refuseHalfMoved(place.wire);
-    },
-    STARTS_WITHIN_MS,
-  );
 
   test("in pages of a few MiB, and each has a row at least", async () => {
     await using large = await testInbox();
@@ -378,42 +303,38 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     elsewhere.close();
   });
 
-  test(
-    "from its folder or its file, into the database that a config names",
-    async () => {
-      await using old = await testInbox();
-      await old.deliver({ event_id: "evt_1", type: "t" });
-      await old.close();
-      await using place = await newPlace();
-      const [server] = place.target.servers;
-      const url = `postgres://postgres@/${place.target.database}?host=${server?.host}&port=${server?.port}`;
-      const config = { inboxFolder: old.folder, database: locationIn(old.folder, [url]) };
-      const seen: number[] = [];
-      const options = {
-        config,
-        signal: new AbortController().signal,
-        onProgress: (rows: number) => void seen.push(rows),
-      };
-      const moved = await moveInbox({ ...options, inbox: old.databasePath });
-      expect(moved).toMatchObject({ from: old.databasePath, to: url, isDone: true });
-      expect(seen.at(-1)).toBe(moved.rows);
-      expect(await contentsIn(place)).toEqual(contentsOf(old.databasePath));
-      expect(await moveInbox({ ...options, inbox: old.folder })).toMatchObject({
-        rows: moved.rows,
-        events: 1,
-        wasDone: true,
-        openSources: ["default"],
-      });
-      const inFile = { ...config, database: fileAt(old.databasePath) };
-      for (const [given, says] of [
-        [{ inbox: dirname(old.folder) }, "contains no hookonce.toml"],
-        [{ inbox: `${old.folder}/no` }, "does not exist"],
-        [{ inbox: old.folder, config: inFile }, "Set it to a URL"],
-      ] as const)
-        expect((await refusalOf(() => moveInbox({ ...options, ...given }))).message).toContain(says);
-    },
-    STARTS_WITHIN_MS,
-  );
+  test("from its folder or its file, into the database that a config names", async () => {
+    await using old = await testInbox();
+    await old.deliver({ event_id: "evt_1", type: "t" });
+    await old.close();
+    await using place = await newPlace();
+    const [server] = place.target.servers;
+    const url = `postgres://postgres@/${place.target.database}?host=${server?.host}&port=${server?.port}`;
+    const config = { inboxFolder: old.folder, database: locationIn(old.folder, [url]) };
+    const seen: number[] = [];
+    const options = {
+      config,
+      signal: new AbortController().signal,
+      onProgress: (rows: number) => void seen.push(rows),
+    };
+    const moved = await moveInbox({ ...options, inbox: old.databasePath });
+    expect(moved).toMatchObject({ from: old.databasePath, to: url, isDone: true });
+    expect(seen.at(-1)).toBe(moved.rows);
+    expect(await tablesIn(place.wire)).toEqual(tablesOf(old.databasePath));
+    expect(await moveInbox({ ...options, inbox: old.folder })).toMatchObject({
+      rows: moved.rows,
+      events: 1,
+      wasDone: true,
+      openSources: ["default"],
+    });
+    const inFile = { ...config, database: fileAt(old.databasePath) };
+    for (const [given, says] of [
+      [{ inbox: dirname(old.folder) }, "contains no hookonce.toml"],
+      [{ inbox: `${old.folder}/no` }, "does not exist"],
+      [{ inbox: old.folder, config: inFile }, "Set it to a URL"],
+    ] as const)
+      expect((await refusalOf(() => moveInbox({ ...options, ...given }))).message).toContain(says);
+  });
 
   test("not while something that a killed serve did is not recorded", async () => {
     await using killed = await testInbox();

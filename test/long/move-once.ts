@@ -1,7 +1,7 @@
 // Moves an inbox, and writes a line after each page. The test kills it.
-import type { PostgresTarget } from "../../../src/config/postgres.ts";
-import { openMoveIn } from "../../../src/engines/postgres/open-move-in.ts";
-import { openMoveOut } from "../../../src/engines/sqlite/move-out.ts";
+import type { PostgresTarget } from "../../src/config/postgres.ts";
+import { openMoveIn } from "../../src/engines/postgres/open-move-in.ts";
+import { openMoveOut } from "../../src/engines/sqlite/move-out.ts";
 
 const [, , database = "", target = ""] = process.argv;
 const from = openMoveOut(database);

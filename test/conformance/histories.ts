@@ -32,7 +32,7 @@ import { corrected, none, summaryOf, type Scenario, type Step } from "./scenario
 /** The jobs of a step in one commit, or each in a commit by itself. */
 type How = "together" | "alone";
 
-async function play(it: OpenEngine, steps: readonly Step[], how: How): Promise<string[]> {
+export async function play(it: OpenEngine, steps: readonly Step[], how: How): Promise<string[]> {
   const answers: string[] = [];
   for (const { handlers, jobs } of steps) {
     const groups = how === "together" ? [jobs] : jobs.map((job) => [job]);
@@ -122,7 +122,7 @@ function idOf(n: number): string {
 /**
  * Histories of few events in all ways to fail. The type belongs to the event, as it does in real deliveries.
  */
-function historiesFor(canEndTransaction: boolean): fc.Arbitrary<Step[]> {
+export function historiesFor(canEndTransaction: boolean): fc.Arbitrary<Step[]> {
   const types: readonly HandlerName[] = [
     "credit",
     "credit",

@@ -84,17 +84,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   ];
   appendFileSync(join(data, "postgresql.conf"), settings.join("\n") + "\n");
 
-  const target: PostgresTarget = {
-    name: `postgres://postgres@${folder}/postgres`,
-    beside: join(folder, "node"),
-    servers: [{ host: folder, port }],
-    user: "postgres",
-    password: undefined,
-    database: "postgres",
-    tls: { mode: "disable", rootCertificates: undefined },
-    applicationName: "hookonce",
-    connectTimeoutMs: 10_000,
-  };
+  const target: PostgresTarget = { ...targetOn(port, folder), beside: join(folder, "node") };
   let databases = 0;
   const cluster: Cluster = {
     target,
@@ -119,6 +109,19 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   await cluster.start();
   return cluster;
 }
+
+/** A server that accepts everybody. */
+export const targetOn = (port: number, host = "127.0.0.1"): PostgresTarget => ({
+  name: `postgres://postgres@${host}:${port}/postgres`,
+  beside: join(host, "node"),
+  servers: [{ host, port }],
+  user: "postgres",
+  password: undefined,
+  database: "postgres",
+  tls: { mode: "disable", rootCertificates: undefined },
+  applicationName: "hookonce",
+  connectTimeoutMs: 10_000,
+});
 
 /** What pg_basebackup needs to make a standby of a server. */
 function copyOf({ target: { servers, user } }: Cluster): string[] {

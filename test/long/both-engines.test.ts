@@ -1,5 +1,5 @@
 import { beforeAll } from "bun:test";
-import { leaveTheSameTables } from "../conformance/both-engines.ts";
+import { leaveTheSameTables } from "../properties/both-engines.ts";
 import { onlyInLongRun, testUnless } from "../crash/requirements.ts";
 import { postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "../engines/postgres/cluster.ts";
 

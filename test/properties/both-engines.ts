@@ -4,10 +4,10 @@ import type { PostgresTarget } from "../../src/config/postgres.ts";
 import { MOVED_TABLES } from "../../src/engines/move.ts";
 import { tablesIn, tablesOf } from "../engines/all-tables.ts";
 import { connect } from "../engines/postgres/cluster.ts";
-import { historiesFor, play } from "./histories.ts";
-import { openEngine, type OpenEngine } from "./open-engine.ts";
-import * as postgres from "./postgres.ts";
-import * as sqlite from "./sqlite.ts";
+import { historiesFor, play } from "../conformance/histories.ts";
+import { openEngine, type OpenEngine } from "../conformance/open-engine.ts";
+import * as postgres from "../conformance/postgres.ts";
+import * as sqlite from "../conformance/sqlite.ts";
 
 /** What a history of jobs leaves in the tables of the two engines: the same, in every column. */
 

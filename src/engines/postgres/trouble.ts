@@ -69,7 +69,7 @@ export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unkno
     case "away":
       return new HookonceError(
         "database_unreachable",
-        `The database server cannot be used now, so nothing was recorded: ${withState(cause)}. hookonce goes on as soon as it is back.`,
+        `The database cannot be used now, so nothing was changed: ${withState(cause)}.`,
         { cause },
       );
     case "full":

@@ -471,14 +471,18 @@ create view hookonce.outbox as
 -- With the rights of its owner, so that another role needs no more than INSERT on the view.
 create function hookonce.enqueue() returns trigger language plpgsql security definer
   set search_path = pg_catalog, pg_temp
-  set hookonce.own = 'on'
 as $$
+declare
+  -- Not `set hookonce.own = 'on'` above: only a superuser may make a function with a setting of this kind.
+  own text := coalesce(current_setting('hookonce.own', true), '');
 begin
   if (new.body is null) = (new.bytes is null) then
     raise exception 'A row of hookonce.outbox needs either body or bytes.' using errcode = 'not_null_violation';
   end if;
+  perform set_config('hookonce.own', 'on', true);
   insert into hookonce.enqueued (destination, body, is_bytes, message_id, headers)
   values (new.destination, coalesce(new.bytes, convert_to(new.body, 'UTF8')), new.bytes is not null, new.id, new.headers);
+  perform set_config('hookonce.own', own, true);
   return new;
 end $$;
 

@@ -12,11 +12,14 @@ import { connect, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "../e
 
 const why = postgresPrograms() === undefined ? "no PostgreSQL server is installed" : onlyInFullRun();
 
-const urlOf = ({ servers: [server], database }: PostgresTarget): string =>
-  `postgres://postgres@localhost/${database}?host=${server?.host}&port=${server?.port}`;
+const urlOf = ({ servers: [server], database }: PostgresTarget, user = "postgres"): string =>
+  `postgres://${user}@localhost/${database}?host=${server?.host}&port=${server?.port}`;
+
+/** It owns the database, and is no superuser. `createdb` is for the tests of the folder. */
+const USER = "faces_app";
 
 const configFor = (target: PostgresTarget, receiver: string): string => `version = 1
-database = "${urlOf(target)}"
+database = "${urlOf(target, USER)}"
 [admin]
 listen = "127.0.0.1:0"
 [retention]
@@ -89,6 +92,11 @@ describeUnless(why, "on PostgreSQL", () => {
 
   beforeAll(async () => {
     target = await (await sharedCluster()).database();
+    const wire = await connect(target);
+    await wire.script(
+      `create role ${USER} login createdb; alter database ${target.database} owner to ${USER}`,
+    );
+    await wire.drop();
     inbox = scratch({ ...files, "hookonce.toml": configFor(target, String(receiver.url)) });
     server = await serve(inbox.path);
   }, STARTS_WITHIN_MS);

@@ -25,7 +25,7 @@ import { rowsOf } from "./sql.ts";
 import { LOOK_MS, startsElsewhere } from "./start-lock.ts";
 import { refuseServer } from "./start.ts";
 import { rollBack } from "./transaction.ts";
-import { ownFailure, troubleOf } from "./trouble.ts";
+import { ownFailure, startFailure, troubleOf } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
 /** How long a migration that is only tried waits for a table that others use, in milliseconds. */
@@ -62,7 +62,7 @@ export async function rehearseStart(
     }
   } catch (error) {
     await wire.drop();
-    throw ownFailure(error);
+    throw startFailure(error, target.name);
   }
 }
 

@@ -99,6 +99,15 @@ export function ownFailure(error: unknown): unknown {
   );
 }
 
+const RIGHTS = " Give its user the right to make a schema, as in: grant create on database shop to app.";
+
+/** The same for a start, whose reader may see what the server says. */
+export function startFailure(error: unknown, database: string): unknown {
+  if (!(error instanceof SQL.PostgresError) || troubleOf(error) !== "statement") return ownFailure(error);
+  const message = `hookonce's own tables in ${database} cannot be used: ${withState(error)}.${stateOf(error) === "42501" ? RIGHTS : ""}`;
+  return new HookonceError("database_unusable", message, { cause: error });
+}
+
 /** The text of an error of the server, with its SQLSTATE: `terminating connection … (57P01)`. */
 export function withState(error: unknown): string {
   const state = stateOf(error);

@@ -51,6 +51,7 @@ export interface OpenInboxOptions {
   /** See {@link EngineOptions}. */
   readonly onNodeGone?: EngineOptions["onNodeGone"];
   readonly onNodeLost?: EngineOptions["onNodeLost"];
+  readonly onNodeAsked?: EngineOptions["onNodeAsked"];
   /** What is counted of deliveries, transactions and syncs. */
   readonly counters?: Counters | undefined;
   readonly acceptIdChange?: boolean;
@@ -172,6 +173,7 @@ async function engineStep(
       onMessages: options.onMessages,
       onNodeGone: options.onNodeGone,
       onNodeLost: options.onNodeLost,
+      onNodeAsked: options.onNodeAsked,
       watch: options.watch,
       onNotWatched: (reason) =>
         log.warn({ reason }, "handlers are not watched: one that never returns blocks hookonce"),

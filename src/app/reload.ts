@@ -13,6 +13,7 @@ import type { Outbox } from "./outbox.ts";
 import { attempt } from "./rehearse.ts";
 import { servedConfig, type ServedFolder } from "./served-folder.ts";
 import { shownOf } from "./shown.ts";
+import { reloadOthers } from "./reload-all.ts";
 import { rulesOf } from "./source-rules.ts";
 import { secretNeeds } from "./sources.ts";
 import { removedWithOwed, whatCannotChange } from "./unchangeable.ts";
@@ -57,7 +58,7 @@ export function createReload(inbox: Inbox, options: ReloadOptions): Reload {
         destinations: destinations.length,
       };
       log.info({ actor, ...counts, ms: Math.round(performance.now() - began) }, "reloaded");
-      return reloaded;
+      return request.all === true ? { ...reloaded, nodes: await reloadOthers(inbox, request) } : reloaded;
     } catch (error) {
       const problems = error instanceof HookonceError ? error.problems : [];
       for (const { message, ...where } of problems) log.error(where, message);
@@ -122,6 +123,7 @@ async function loadAgain(
       destinations: config.destinations.map(({ name }) => name),
       failing: [...failing, ...found.failing.filter(({ file }) => failing.every((one) => one.file !== file))],
       warnings: found.warnings,
+      nodes: [],
     };
   } catch (error) {
     undo();

@@ -21,7 +21,8 @@ import type { BackgroundJobs } from "../inbox/background-jobs.ts";
 import { createCounters, type Counters } from "../metrics/counters.ts";
 import { createOutbox } from "./outbox.ts";
 import { checkServed, type ServedFolder } from "./served-folder.ts";
-import { createReload } from "./reload.ts";
+import { answerAsked, LOADED_NOW } from "./reload-all.ts";
+import { createReload, type Reload } from "./reload.ts";
 import { createServices, type Services } from "./services.ts";
 
 export interface ServeOptions extends ServedFolder {
@@ -85,6 +86,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
   const outbox = createOutbox({ log: logger, clock: Date.now, stop, counters });
   let port: HttpServer | undefined;
   let goOnWithJobs: (() => void) | undefined;
+  let reloadHere: Reload | undefined;
   const inbox = await openInbox(services, {
     config,
     sources,
@@ -95,6 +97,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
     onMessages: outbox.onMessages,
     // Its jobs go on here. Its messages are due again.
     onNodeGone: () => goOnWithJobs?.(),
+    onNodeAsked: (request) => (reloadHere === undefined ? LOADED_NOW : answerAsked(reloadHere, request)),
     onNodeLost: () => outbox.endCommands(),
     counters,
     acceptIdChange: options.acceptIdChange ?? false,
@@ -118,6 +121,7 @@ async function serveUntil({ stop, onHangUp }: Signals, options: ServeOptions): P
   const alerts = await startAlerts(services, inbox, { ...upkeep, ...alerting });
   const nodes = await startNodes(services, inbox, upkeep);
   const reload = createReload(inbox, { served: options, outbox, log: logger, clock: Date.now, stop });
+  reloadHere = reload;
   const shown = { ...upkeep, matched, retention, nodes, pausing, outbox, counters, reload, url: server.url };
   const { page, jobs } = await startAdmin(services, inbox, shown);
   goOnWithJobs = () => resumeJobs(jobs, logger);

@@ -15,13 +15,14 @@ import { tryHandlers } from "./try-handlers.ts";
 
 export interface ReloadFlags {
   dropSource?: string[];
+  all?: boolean;
   json?: boolean;
   database?: string;
 }
 
 /** `hookonce reload`: returns when the next delivery sees what was loaded. */
 export async function runReload(folder: string, flags: ReloadFlags): Promise<number> {
-  const { dropSource = [], json, database } = flags;
+  const { dropSource = [], all = false, json, database } = flags;
   const location = locationOfFlag(folder, database);
   const client = await (location === undefined ? reachServeOf(resolve(folder)) : reachServe(location));
   if (client === undefined)
@@ -29,7 +30,7 @@ export async function runReload(folder: string, flags: ReloadFlags): Promise<num
       "not_serving",
       `No hookonce serve is running on ${resolve(folder)}, and reload needs one. If you have changed database in hookonce.toml, restart the serve that runs. Otherwise start it: ${startCommand(folder)}`,
     );
-  const response = await client.api.reload.$post({ json: { drop_sources: dropSource } });
+  const response = await client.api.reload.$post({ json: { drop_sources: dropSource, all } });
   if (response.status === 409) {
     const { error } = (await response.json()) as ReloadRefusedJson;
     if (error.code === "reload_refused") return refused(error, folder, json === true);
@@ -37,7 +38,7 @@ export async function runReload(folder: string, flags: ReloadFlags): Promise<num
   const loaded = await answerOf<ReloadedJson>(response);
   if (json === true) {
     sayJson(JSON.stringify(loaded));
-    return EXIT.done;
+    return codeOf(loaded);
   }
   for (const warning of loaded.warnings) complain(`warning: ${formatProblem(problemOf(warning))}`);
   const { sources, handlers, destinations } = loaded;
@@ -47,11 +48,17 @@ export async function runReload(folder: string, flags: ReloadFlags): Promise<num
     ...(destinations.length === 0 ? [] : [counted(destinations.length, "destination")]),
   ];
   say(`Reloaded: ${loadedNow.join(", ")}.`);
+  for (const { name, problem } of loaded.nodes)
+    if (problem === null) say(`Reloaded: ${visible(name)}.`);
+    else complain(`${visible(name)} still uses what it had loaded before: ${visible(problem)}`);
   // This takes longer than the reload.
   for (const warning of await trialWarnings(resolve(folder), database))
     complain(`warning: ${visible(warning)}`);
-  return EXIT.done;
+  return codeOf(loaded);
 }
+
+const codeOf = ({ nodes }: ReloadedJson): number =>
+  nodes.some(({ problem }) => problem !== null) ? EXIT.failed : EXIT.done;
 
 /** What `hookonce check` warns of besides: handlers that fail on a made-up event of their provider. */
 async function trialWarnings(folder: string, database: string | undefined): Promise<readonly string[]> {

@@ -95,6 +95,8 @@ export interface EngineOptions {
   readonly onNodeGone?: (() => void) | undefined;
   /** Called if the others had thought that this process was gone: what it does may be done elsewhere by now. */
   readonly onNodeLost?: (() => void) | undefined;
+  /** Called with what another process has asked all others (entry `ask nodes`). Resolves to the answer. */
+  readonly onNodeAsked?: ((request: string) => Promise<string>) | undefined;
 }
 
 /** What a process tells the others that use the same database. */

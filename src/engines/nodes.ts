@@ -12,6 +12,9 @@ export interface ServingNode {
   /** Unix milliseconds, by the clock of the database server. */
   readonly startedAt: number;
   readonly seenAt: number;
+  /** What it was asked last, and what it has answered (entry `ask nodes`). */
+  readonly asked: string | null;
+  readonly answered: string | null;
   /** How long nothing was heard of it, in milliseconds. */
   readonly silentMs: number;
 }

@@ -68,6 +68,8 @@ export type Entry =
   | { readonly entry: "job"; readonly job: RecordedJob }
   /** This process goes on with an interrupted job. Refused if another one runs it (`job_running`). */
   | { readonly entry: "take job"; readonly id: string }
+  /** Asks all other processes that use the database. Their answers are in `Reader.nodes`. */
+  | { readonly entry: "ask nodes"; readonly request: string }
   /** A job that has changed nothing leaves no trace. */
   | { readonly entry: "no job"; readonly id: string }
   /** Adds to the refusals of the minute of `at`. */

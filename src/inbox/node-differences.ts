@@ -13,7 +13,7 @@ export function nodeDifferences(nodes: readonly ServingNode[]): string | undefin
   );
   if (differing.length === 0) return undefined;
   const words = differing.map((part) => WORDS[part]).join(" and ");
-  return `the nodes have loaded different ${words} (${alive.map(({ name }) => name).join(", ")}), so the same event is treated differently. Bring their folders up to date, and run hookonce reload on each node`;
+  return `the nodes have loaded different ${words} (${alive.map(({ name }) => name).join(", ")}), so the same event is treated differently. Bring their folders up to date, and run hookonce reload --all`;
 }
 
 const WORDS = { version: "versions of hookonce", config: "configs", handlers: "handlers" } as const;

@@ -104,6 +104,21 @@ describeUnless(missing, "two nodes", () => {
       expect((await run(["reload", there.path])).code).toBe(0);
       await until(async () => (await statusOf(here)).serving?.warnings[0]?.code === "nodes_differ");
 
+      // All of them load their folders again.
+      await Bun.write(`${there.path}/hookonce.toml`, config);
+      const all = await run(["reload", "--all", "--folder", here.path]);
+      expect(all.stdout).toContain(`${there.path}.`);
+      expect(all.code).toBe(0);
+      await until(async () => (await statusOf(here)).serving?.warnings.length === 0);
+      await Bun.write(
+        `${there.path}/hookonce.toml`,
+        config.replace("[destinations.app]", "[destinations.other]"),
+      );
+      const refused = await run(["reload", "--all", "--folder", here.path]);
+      expect(refused.stderr).toContain(`${there.path} still uses what it had loaded before: hookonce.toml`);
+      expect(refused.code).toBe(1);
+      await Bun.write(`${there.path}/hookonce.toml`, config);
+
       expect((await run(["pause", "app", "--folder", here.path])).code).toBe(0);
       const isPaused = async (): Promise<boolean> =>
         (await statusOf(there)).destinations.some(({ name, state }) => name === "app" && state === "paused");

@@ -16,6 +16,7 @@ export const reload = defineCommand<[], ReloadFlags>({
       "--drop-source <name>",
       "Remove this source even if its events are owed or may be retried; may be given several times",
     ).argParser((name: string, before: string[] | undefined) => [...(before ?? []), nonEmpty(name)]),
+    new Option("--all", "Also make all other nodes on the same PostgreSQL database load their folders"),
     look.json,
     look.database,
   ],

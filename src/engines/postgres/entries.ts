@@ -2,7 +2,7 @@ import type { Tx } from "./tx.ts";
 import { HookonceError } from "../../errors.ts";
 import type { Entry } from "../records.ts";
 import { createAlertEntries } from "./alerts.ts";
-import { createClaims } from "./claims.ts";
+import { createClaims, THIS_NODE } from "./claims.ts";
 import { recordChange, recordJob } from "./job-entries.ts";
 import { createMessageEntries } from "./message-entries.ts";
 import type { Outbox } from "./outbox.ts";
@@ -56,6 +56,11 @@ export function createEntries(
         return;
       case "take job":
         await claims.take("job", entry.id);
+        return;
+      case "ask nodes":
+        tx.query(
+          `update hookonce.nodes set asked = $1, answered = null where id is distinct from ${THIS_NODE}`,
+        ).run(entry.request);
         return;
       case "no job":
         claims.release("job", entry.id);

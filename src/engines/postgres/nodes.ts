@@ -27,6 +27,8 @@ export interface NodeEvents {
   readonly onGone: () => void;
   /** The others had thought that this process was gone: what it does may be done elsewhere by now. */
   readonly onLost: () => void;
+  /** See {@link EngineOptions.onNodeAsked}. */
+  readonly onAsked?: ((request: string) => Promise<string>) | undefined;
 }
 
 /** In milliseconds. Only tests change it. */
@@ -64,7 +66,10 @@ export async function nodesSeen(wire: Wire): Promise<string[]> {
 }
 
 const BEAT = `
-  update hookonce.nodes set seen_at = ${NOW}, version = $2, config_hash = $3, handlers_hash = $4 where id = $1`;
+  update hookonce.nodes set seen_at = ${NOW}, version = $2, config_hash = $3, handlers_hash = $4 where id = $1
+  returning case when answered is null then asked end`;
+
+const ANSWER = "update hookonce.nodes set answered = $2 where id = $1 and asked = $3";
 
 const SWEEP = `delete from hookonce.nodes where seen_at < ${NOW} - $1`;
 
@@ -103,7 +108,7 @@ export function createNode(
   pool: Pool,
   name: string,
   first: string,
-  { onGone, onLost }: NodeEvents,
+  { onGone, onLost, onAsked }: NodeEvents,
   { beatMs, goneMs }: NodePace = PACE,
 ): Node {
   let id = first;
@@ -111,11 +116,14 @@ export function createNode(
   /** Since when all beats have succeeded, on the monotonic clock. */
   let goodSince = performance.now();
   let isClosed = false;
+  let answering = false;
   let beating: Promise<void> | undefined;
 
   async function beat(): Promise<void> {
     const { version = null, config = null, handlers = null } = shown ?? {};
     const [updated] = await own(pool, [[BEAT, [id, version, config, handlers]]]);
+    const asked = updated?.rows[0]?.[0];
+    if (typeof asked === "string") void answer(asked);
     if (updated?.count === 0) {
       id = crypto.randomUUID();
       await own(pool, [[INSERT, [id, name]]]);
@@ -130,6 +138,20 @@ export function createNode(
       FREE.map((text) => [text]),
     );
     onGone();
+  }
+
+  /** At the next sign of life it is answered, or asked again. */
+  async function answer(asked: string): Promise<void> {
+    if (answering || onAsked === undefined) return;
+    answering = true;
+    try {
+      const answered = await onAsked(asked);
+      await own(pool, [[ANSWER, [id, answered, asked]]]);
+    } catch {
+      // The server is away, which is said elsewhere.
+    } finally {
+      answering = false;
+    }
   }
 
   const timer = setInterval(() => {

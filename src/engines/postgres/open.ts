@@ -71,10 +71,11 @@ export async function openStore(
     engine(options) {
       const lanes = createPool(server, LANES, BATCH_LIMITS);
       const reads = createPool(server, READERS, READ_LIMITS);
-      const { onNodeGone: onGone = () => {}, onNodeLost: onLost = () => {} } = options;
+      const { onNodeGone: onGone = () => {}, onNodeLost: onLost = () => {}, onNodeAsked: onAsked } = options;
       const node = createNode(createPool(server, NODE_CONNECTIONS, NODE_LIMITS), name, id, {
         onGone,
         onLost,
+        onAsked,
       });
       const reader = createReader(reads, node);
       return createPostgresEngine({

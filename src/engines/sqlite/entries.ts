@@ -50,7 +50,8 @@ export function createEntries(
       case "job":
         recordJob(db, entry.job);
         return;
-      // No other process runs jobs.
+      // There is no other process.
+      case "ask nodes":
       case "take job":
         return;
       case "no job":

@@ -20,6 +20,15 @@ export interface ReloadRequest {
   /** The name of a token or of a user of this machine, or what asked. */
   readonly actor: string;
   readonly dropped: readonly string[];
+  /** Whether all other nodes on the same database load their folders, too. */
+  readonly all?: boolean;
+}
+
+/** What came of a reload at another node. */
+export interface NodeReloaded {
+  readonly name: string;
+  /** Why it was refused; null if it was not. */
+  readonly problem: string | null;
 }
 
 /** What was loaded. */
@@ -31,6 +40,8 @@ export interface Reloaded {
   /** Handlers and commands that fail at each run. */
   readonly failing: readonly Problem[];
   readonly warnings: readonly Problem[];
+  /** The other nodes, if they were to load their folders, too. */
+  readonly nodes: readonly NodeReloaded[];
 }
 
 /** The inbox as the API sees it: that of this process, or one that is only read. */

@@ -14,10 +14,11 @@ export function createReloadRoutes({ reload }: Pick<AdminInbox, "reload">) {
     zValidator("json", reloadRequest, refuseRequest),
     async (c) => {
       try {
-        const { drop_sources: dropped } = c.req.valid("json");
-        const { sources, handlers, destinations, failing, warnings } = await reload({
+        const { drop_sources: dropped, all } = c.req.valid("json");
+        const { sources, handlers, destinations, failing, warnings, nodes } = await reload({
           actor: c.get("actor").name,
           dropped,
+          all,
         });
         return c.json({
           status: "reloaded",
@@ -25,6 +26,7 @@ export function createReloadRoutes({ reload }: Pick<AdminInbox, "reload">) {
           handlers,
           destinations,
           warnings: [...failing, ...warnings].map(problemJson),
+          nodes,
         } satisfies ReloadedJson);
       } catch (error) {
         if (!(error instanceof HookonceError) || error.code !== "reload_refused") throw error;

@@ -13,6 +13,8 @@ export interface ReloadedJson {
   readonly handlers: readonly string[];
   readonly destinations: readonly string[];
   readonly warnings: readonly ProblemJson[];
+  /** What came of `all` at the other nodes. `problem` is null if a node has loaded its folder. */
+  readonly nodes: readonly { readonly name: string; readonly problem: string | null }[];
 }
 
 export interface ReloadRefusedJson {

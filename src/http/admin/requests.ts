@@ -289,6 +289,8 @@ export const fixtureRequest = z.strictObject({
 export const reloadRequest = z.strictObject({
   /** Sources that may be gone although their events are stored. */
   drop_sources: z._default(z.array(text).check(z.maxLength(100, "Write at most 100 sources.")), []),
+  /** Whether all other nodes on the same database load their folders, too. */
+  all: z._default(z.boolean(), false),
 });
 
 export const destinationState = z.strictObject({ state: z.enum(["open", "paused"]), reason });

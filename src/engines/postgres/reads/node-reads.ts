@@ -8,7 +8,7 @@ export function nodeReads(ask: Ask): NodeReader {
     nodes: () =>
       ask<ServingNode>(sql`
         select name, version, config_hash as config, handlers_hash as handlers, started_at as "startedAt",
-          seen_at as "seenAt",
+          seen_at as "seenAt", asked, answered,
           greatest(0, (extract(epoch from clock_timestamp()) * 1000)::bigint - seen_at) as "silentMs"
         from hookonce.nodes order by name, started_at`),
   };

@@ -6,6 +6,7 @@ import { createServer } from "../../../src/engines/postgres/server.ts";
 import { prepareDatabase } from "../../../src/engines/postgres/start.ts";
 import type { Health } from "../../../src/engines/engine.ts";
 import { HookonceError } from "../../../src/errors.ts";
+import { testInFullRun } from "../../crash/requirements.ts";
 import { connect, createCluster, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "./cluster.ts";
 
 const NOW = 1_790_000_000_000;
@@ -60,7 +61,7 @@ describe.skipIf(postgresPrograms() === undefined)("a probe of PostgreSQL", () =>
     expect(prepared(target)).rejects.toThrow("hookonce's own tables are damaged");
   });
 
-  test(
+  testInFullRun(
     "fails while the server is away, restarts or accepts no writes, and not any more when it is back",
     async () => {
       await using cluster = await createCluster();

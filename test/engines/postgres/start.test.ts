@@ -5,6 +5,7 @@ import { prepareDatabase } from "../../../src/engines/postgres/start.ts";
 import type { PostgresTarget } from "../../../src/config/postgres.ts";
 import type { Migration, SourceRule, StartLog } from "../../../src/engines/store.ts";
 import { HookonceError } from "../../../src/errors.ts";
+import { testInFullRun } from "../../crash/requirements.ts";
 import { connect, createCluster, postgresPrograms, sharedCluster, STARTS_WITHIN_MS } from "./cluster.ts";
 
 const NOW = 1_790_000_000_000;
@@ -188,7 +189,7 @@ describe.skipIf(postgresPrograms() === undefined)("a start on PostgreSQL", () =>
     ).toEqual([{ indisvalid: true }]);
   });
 
-  test(
+  testInFullRun(
     "waits for a table that another transaction uses, and tries again",
     async () => {
       const target = await newDatabase();
@@ -282,7 +283,7 @@ describe.skipIf(postgresPrograms() === undefined)("a start on PostgreSQL", () =>
     expect(latin.message).toContain("encoding LATIN1");
   });
 
-  test(
+  testInFullRun(
     "refuses a server that does not wait for its disk, and names a synchronous standby",
     async () => {
       await using cluster = await createCluster({

@@ -9,8 +9,11 @@ import { complain, say, sayJson, sayTable } from "./terminal.ts";
 
 /** What `hookonce forget` prints when its job has ended. */
 
-const NOT_REACHED =
-  "Not reached: your own tables, fixtures, copies named before-…, backups, and what other programs have logged.";
+const NOT_REACHED = {
+  file: "your own tables, fixtures, copies named before-…, backups, and what other programs have logged",
+  postgres:
+    "your own tables, fixtures, the server's write-ahead log and its archive, standbys, backups, and what other programs have logged",
+} as const;
 
 const NO_COUNTS: ErasedCounts = { rows: 0, messages: 0, texts: 0, requests: 0, log: null };
 
@@ -41,7 +44,16 @@ function inWords(events: number, { messages, texts, requests }: ErasedCounts, di
 /** @returns the exit code: 1 if something was left */
 export function printForgotten(
   view: JobView,
-  { dryRun, json }: { readonly dryRun: boolean; readonly json?: boolean | undefined },
+  {
+    dryRun,
+    json,
+    kind,
+  }: {
+    readonly dryRun: boolean;
+    readonly json?: boolean | undefined;
+    /** Of the database. */
+    readonly kind: keyof typeof NOT_REACHED;
+  },
 ): number {
   const { groups, failures, erased = NO_COUNTS, error, state } = view;
   const did = dryRun ? "wouldRun" : "forgotten";
@@ -66,7 +78,7 @@ export function printForgotten(
       const found = sumOf(groups, did) + left + done + messages + texts + requests;
       if (state === "done" && found === 0) say("Nothing that is stored matches.");
       else say(`${stopped}${[words, ...rest.filter((part) => part !== "")].join(", ")}.`);
-      if (!dryRun) say(NOT_REACHED);
+      if (!dryRun) say(`Not reached: ${NOT_REACHED[kind]}.`);
     }
   }
   if (erased.log === "held")

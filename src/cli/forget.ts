@@ -1,3 +1,5 @@
+import { locationOfFlag } from "../config/location.ts";
+import { usableSettings } from "../config/usable-settings.ts";
 import { openAdmin } from "../app/apply.ts";
 import type { EVENT_OUTCOMES } from "../http/admin/event-outcomes.ts";
 import { openingOf, connectToServe, runJob, stopOnSignal } from "./run-job.ts";
@@ -41,10 +43,12 @@ export async function runForget(
   await using admin = await (dryRun
     ? openAdmin(openingOf({ ...database, readOnly: true }))
     : connectToServe("forget", database));
+  const { kind } = locationOfFlag(folder, flags.database) ??
+    usableSettings(folder).database ?? { kind: "file" };
   const request = { ...jsonOf(ids, flags), ...(match === undefined ? {} : { match }) };
   if (!dryRun && flags.yes !== true && ids.length !== 1) {
     const { view } = await runJob(admin, { ...request, dry_run: true }, stop.signal, () => {});
-    if (view.error !== null) return printForgotten(view, { dryRun, json });
+    if (view.error !== null) return printForgotten(view, { dryRun, json, kind });
     const { count, what } = wouldForget(view);
     if (count > 1 && !(await isWanted(what))) {
       say("Nothing was changed.");
@@ -55,7 +59,7 @@ export async function runForget(
     if (erased !== undefined) progress(`${erased.rows} rows looked through`);
   });
   progress("");
-  return printForgotten(view, { dryRun, json });
+  return printForgotten(view, { dryRun, json, kind });
 }
 
 function refuseUsage(ids: readonly string[], flags: ForgetFlags): void {

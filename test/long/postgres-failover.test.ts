@@ -1,4 +1,8 @@
 import { expect } from "bun:test";
+import { HookonceError } from "../../src/errors.ts";
+import { deliver, inWords } from "../conformance/jobs.ts";
+import { openEngine } from "../conformance/open-engine.ts";
+import { createStoreOn, harness } from "../conformance/postgres.ts";
 import { onlyInLongRun, testUnless } from "../crash/requirements.ts";
 import {
   connect,
@@ -105,4 +109,33 @@ testUnless(
     expect(doubled).toEqual([]);
   },
   600_000,
+);
+
+testUnless(
+  reason,
+  "a delivery that waits for a standby is refused in a limited time, and its retry is a duplicate",
+  async () => {
+    await using primary = await createCluster();
+    await using standby = await createCluster({ standbyOf: primary });
+    await waitForStandby(primary, true);
+    await using it = await openEngine(harness, await createStoreOn(primary));
+    const outcomesOf = async (...ids: readonly string[]): Promise<string[]> =>
+      (await it.commit(ids.map((id) => deliver(id)))).map((result) => inWords(result));
+    expect(await outcomesOf("before")).toEqual(["processed"]);
+    await standby.stop();
+    expect(await outcomesOf("waits")).toEqual(["refused database_unreachable"]);
+    // It has the baton until the standby is back, and nobody sees what it has written.
+    const blocked = await it.engine.commit([deliver("next")], { workMs: 20, handlers: it.bind() });
+    expect(blocked.blocked).toMatchObject({ code: "database_locked" });
+    expect((await it.contents()).effects.map(({ eventId }) => eventId)).toEqual(["before"]);
+    const probe = await Promise.resolve(it.engine.probe(1)).catch((error: unknown) => error);
+    expect(probe).toBeInstanceOf(HookonceError);
+    await standby.start();
+    let outcomes: string[];
+    do outcomes = await outcomesOf("waits", "next");
+    while (outcomes[0]?.startsWith("refused"));
+    expect(outcomes).toEqual(["duplicate", "processed"]);
+    expect((await it.contents()).effects.map(({ eventId }) => eventId)).toEqual(["before", "waits", "next"]);
+  },
+  300_000,
 );

@@ -1,13 +1,13 @@
 import { HookonceError, messageOf } from "../../errors.ts";
 import type { Handlers, Job, JobResult, RunNote } from "../engine.ts";
 import type { PausedByItself } from "../source-states.ts";
-import { within } from "./deadline.ts";
 import { beginBatch, failedAmong, noteFailure } from "./begin-batch.ts";
 import type { BatchBodies } from "./deliveries.ts";
 import type { Lane } from "./lane.ts";
 import { AGAIN, type Done, type PlainFacts } from "./plain-deliveries.ts";
 import { rollBack } from "./transaction.ts";
 import { isFollowing, ownFailure, troubleOf, unavailable } from "./trouble.ts";
+import type { Sent, Wire } from "./wire.ts";
 
 export interface Committed {
   readonly results: readonly (JobResult | HookonceError)[];
@@ -119,14 +119,15 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
       );
       await tx.settled();
       committing = true;
-      const { command } = await within(tx.wire, COMMIT_MS, () => tx.wire.send("commit"));
+      const { command } = await commitWithin(tx.wire);
       if (command !== "COMMIT")
         throw new HookonceError("storage_failed", "The server has rolled the batch back.");
     } catch (thrown) {
       const error = await causeOf(tx, thrown);
       if (!committing) await rollBack(tx.wire);
       const trouble = troubleOf(error);
-      if (trouble === "away") await tx.wire.drop();
+      // Nothing is cancelled that waits for a standby.
+      if (trouble === "away" && !committing) await tx.wire.drop();
       return {
         why: committing && trouble === "statement" ? "commit" : "trouble",
         error,
@@ -181,6 +182,17 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
       }
     },
   };
+}
+
+/** @throws HookonceError `database_unreachable` if it takes too long. The connection is not used any more then */
+async function commitWithin(wire: Wire): Promise<Sent> {
+  const sent = wire.send("commit");
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    wire.abandon(sent);
+    late.reject(unavailable("away", new Error(`it has not committed within ${COMMIT_MS / 1000} s`)));
+  }, COMMIT_MS);
+  return Promise.race([sent, late.promise]).finally(() => clearTimeout(timer));
 }
 
 /** Does a job. If it fails, it alone is undone. */

@@ -94,7 +94,16 @@ async function open(
       await wire.drop().catch(() => {});
       await client.close({ timeout: 0 }).catch(() => {});
     };
-    return { ...wire, isOpen: () => isOpen, drop };
+    return {
+      ...wire,
+      isOpen: () => isOpen,
+      drop,
+      abandon(last) {
+        isOpen = false;
+        silence?.end();
+        void last.then(drop, drop);
+      },
+    };
   } catch (error) {
     await client.close({ timeout: 0 }).catch(() => {});
     throw error;

@@ -2,8 +2,7 @@ import { unavailable } from "./trouble.ts";
 import type { Wire } from "./wire.ts";
 
 /**
- * Waits for work on a connection for a limited time. Then the connection is dropped, which rejects what is pending, and
- * nothing is cancelled: a COMMIT that is cancelled while it waits for its standby succeeds with only a warning.
+ * Waits for work on a connection for a limited time. Then the connection is dropped, which rejects what is pending.
  *
  * @throws HookonceError `database_unreachable` if the time is over, and what `work` throws
  */

@@ -2,6 +2,8 @@
 export interface Silence {
   asked(): void;
   answered(): void;
+  /** Notices nothing any more. */
+  end(): void;
 }
 
 /**
@@ -33,6 +35,11 @@ export function createSilence(limitMs: number, onSilence: () => void): Silence {
       if (pending++ > 0) return;
       since = performance.now();
       if (timer === undefined) wait(limitMs);
+    },
+    end() {
+      clearTimeout(timer);
+      // No later statement begins to wait again.
+      pending = Number.POSITIVE_INFINITY;
     },
     answered() {
       pending--;

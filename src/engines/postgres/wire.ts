@@ -34,8 +34,13 @@ export interface Wire {
   script(text: string): Promise<void>;
   /** As `send`, with rows as objects. Of columns with the same name, only the last is there. */
   objects(text: string, values?: readonly Value[]): Promise<Sent<Readonly<Record<string, unknown>>>>;
-  /** Closes the connection at once. What is not answered yet rejects. */
+  /** Closes the connection at once. What is not answered yet rejects, and Bun asks the server to cancel it. */
   drop(): Promise<void>;
+  /**
+   * Never uses the connection again, and closes it once this is answered. That cancels nothing: a COMMIT that is cancelled
+   * while it waits for its standby is seen by everybody, and the standby may not have it.
+   */
+  abandon(last: Promise<unknown>): void;
 }
 
 /** How many texts without values are kept as templates. Handlers may build any number of them. */
@@ -60,6 +65,8 @@ export function wireOf(connection: ReservedSQL, silence?: Silence): Wire {
   // `unsafe` without values is the simple protocol, which runs several statements.
   const query = (text: string, values: readonly Value[]) =>
     values.length === 0 ? connection(templateOf(text)) : connection.unsafe(text, [...values]);
+
+  const drop = (): Promise<void> => connection.close({ timeout: 0 });
 
   /** Sends a query at once: Bun's are lazy. */
   function ask<Result>(make: () => SQL.Query<unknown>, read: (rows: unknown) => Result): Promise<Result> {
@@ -90,7 +97,8 @@ export function wireOf(connection: ReservedSQL, silence?: Silence): Wire {
         () => connection.unsafe(text),
         () => {},
       ),
-    drop: () => connection.close({ timeout: 0 }),
+    drop,
+    abandon: (last) => void last.then(drop, drop),
   };
 }
 

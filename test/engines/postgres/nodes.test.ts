@@ -7,7 +7,7 @@ import { createServer } from "../../../src/engines/postgres/server.ts";
 import { atomically, writeOwn } from "../../../src/engines/postgres/transaction.ts";
 import { HookonceError } from "../../../src/errors.ts";
 import { nodeDifferences } from "../../../src/inbox/node-differences.ts";
-import { deliver, sourceWith } from "../../conformance/jobs.ts";
+import { deliver, pause, resume, runHeld, sourceWith } from "../../conformance/jobs.ts";
 import { openEngine, type OpenEngine } from "../../conformance/open-engine.ts";
 import { harness } from "../../conformance/postgres.ts";
 import { describeUnless, onlyInFullRun } from "../../crash/requirements.ts";
@@ -186,6 +186,22 @@ describeUnless(missing, "nodes on one database", () => {
     expect((await it.two.commit([take])).map(codeOf)).toEqual([null]);
     await it.two.commit([record({ entry: "job", job: { ...job, endedAt: 2 } })]);
     expect(await query(it.target, "select from hookonce.claims")).toHaveLength(0);
+  }, 30_000);
+
+  test("both resume a source, and what is held runs once and in the order received", async () => {
+    await using it = await twoNodes();
+    const ids = Array.from({ length: 40 }, (_, n) => `evt_${n}`);
+    // It is paused at one of them, and holds what the other one gets.
+    await it.one.commit([pause()]);
+    await it.two.commit(ids.map((id) => deliver(id)));
+    await it.one.commit([resume()]);
+    const untilOpen = async (node: OpenEngine): Promise<void> => {
+      for (let left: unknown; left !== null;) [left] = await node.commit([runHeld()]);
+    };
+    await Promise.all([untilOpen(it.one), untilOpen(it.two)]);
+    const { effects } = await it.one.contents();
+    expect(effects.map(({ eventId }) => eventId)).toEqual(ids);
+    expect(await it.readers[1].sourceStates()).toEqual([]);
   }, 30_000);
 
   test("a failure that is due runs again at one of them", async () => {

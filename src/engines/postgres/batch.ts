@@ -97,7 +97,8 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
         const taken = alone ? [] : plain.take(list, from, max, handlers, facts);
         begun = from + Math.max(1, taken.length);
         if (taken.length > 0) {
-          const other = (job: Job) => runInSavepoint(lane, job, handlers, known, false);
+          const other = (job: Job, position: number | undefined) =>
+            runInSavepoint(lane, job, handlers, known, { position });
           const fail = (job: Job, error: unknown, position: number) =>
             failOrAgain(lane, job, handlers, error, { position });
           results.push(...(await plain.run(taken, known, other, fail)));
@@ -106,7 +107,7 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
           const job = list[from] as Job;
           const runsAlone = alone || (await jobs.runsAlone(job, handlers));
           if (runsAlone && from > 0) break;
-          results.push(await runInSavepoint(lane, job, handlers, known, runsAlone));
+          results.push(await runInSavepoint(lane, job, handlers, known, { alone: runsAlone }));
           if (runsAlone) break;
         }
         for (const [index, result] of results.slice(from).entries())
@@ -195,13 +196,20 @@ async function commitWithin(wire: Wire): Promise<Sent> {
   return Promise.race([sent, late.promise]).finally(() => clearTimeout(timer));
 }
 
+interface HowToFail {
+  /** Of a delivery: see {@link Jobs.recordFailure}. */
+  readonly position?: number | undefined;
+  /** Whether the job is the only one of its transaction. */
+  readonly alone?: boolean;
+}
+
 /** Does a job. If it fails, it alone is undone. */
 async function runInSavepoint(
   { tx, jobs }: Lane,
   job: Job,
   handlers: Handlers,
   bodies: BatchBodies,
-  alone: boolean,
+  how: HowToFail,
 ): Promise<Done> {
   const { wire } = tx;
   const savepoint = wire.send("savepoint hookonce_event");
@@ -216,7 +224,7 @@ async function runInSavepoint(
     const result = await jobs.run(job, handlers, own);
     await tx.settled();
     // Otherwise a violation that is deferred would end the whole transaction.
-    if (alone) await checkDeferred(wire);
+    if (how.alone === true) await checkDeferred(wire);
     await wire.send("release hookonce_event");
     for (const [batch, row] of stored) bodies.set(batch, row);
     return result;
@@ -226,7 +234,7 @@ async function runInSavepoint(
     await wire.send("rollback to hookonce_event");
     await wire.send("release hookonce_event");
     await jobs.undone();
-    return failOrAgain({ tx, jobs }, job, handlers, cause, { alone });
+    return failOrAgain({ tx, jobs }, job, handlers, cause, how);
   }
 }
 
@@ -236,7 +244,7 @@ async function failOrAgain(
   job: Job,
   handlers: Handlers,
   error: unknown,
-  { position, alone = false }: { readonly position?: number; readonly alone?: boolean },
+  { position, alone = false }: HowToFail,
 ): Promise<Done> {
   const trouble = troubleOf(error);
   if (trouble === "contention") {

@@ -32,7 +32,7 @@ export interface Deliveries {
   readonly underItsId: (event: Incoming) => Promise<Incoming>;
   /** @throws what the handler throws. The caller undoes the job and calls {@link Deliveries.recordFailed} */
   deliver(event: Incoming, handlers: Handlers, bodies: BatchBodies): Promise<Result>;
-  /** @param position the failure's place in the order received; null: behind all events that are recorded */
+  /** @param position the failure is behind the last event up to this id; null: behind all that are recorded */
   recordFailed(job: Delivery, handlers: Handlers, error: unknown, position?: number | null): Promise<Result>;
 }
 

@@ -49,14 +49,14 @@ export interface PlainDeliveries {
     facts: PlainFacts,
   ): readonly Plain[];
   /**
-   * @param other does one of them as any other job, because its event is recorded already
+   * @param other does one of them as any other job, because its event is recorded already; `position` as of `fail`
    * @param fail records that the event of a job has failed, which has no row any more; `position` is its place in the
    *   order received
    */
   run(
     plain: readonly Plain[],
     bodies: BatchBodies,
-    other: (job: Job) => Promise<Done>,
+    other: (job: Job, position: number | undefined) => Promise<Done>,
     fail: (job: Job, error: unknown, position: number) => Promise<Done>,
   ): Promise<readonly Done[]>;
 }
@@ -115,6 +115,8 @@ export function createPlainDeliveries(
     const state = facts.states.of(source);
     if (state === "refusing") return undefined;
     if (state !== undefined) {
+      // After its window it gets a new number, which must be lower than those of the events behind it.
+      if (source.dedupWindowMs !== undefined) return undefined;
       const handlerHash = handlers.for(source.handlersOf, input.type)?.hash ?? null;
       return { job, handler: null, outcome: "held", destinations: [], noRun: { ...nothing, handlerHash } };
     }
@@ -153,8 +155,6 @@ export function createPlainDeliveries(
       const row = ids.get(key);
       if (row === undefined) continue;
       inserted.set(job, row);
-      // The same event again is a repeat.
-      ids.delete(key);
     }
     return inserted;
   }
@@ -271,9 +271,16 @@ export function createPlainDeliveries(
     take(list, from, max, handlers, facts) {
       const taken: Plain[] = [];
       if (tx.facts.interrupted || tx.facts.hidden) return taken;
+      const keys = new Set<string>();
       for (let index = from; index < list.length && taken.length < max; index++) {
         const plain = plainOf(list[index], handlers, facts);
         if (plain === undefined) break;
+        const { source, id } = plain.job.event.input;
+        const key = keyOf(source, id);
+        // If the first delivery of an event fails, the next one gets a new number. It must be lower than those of the
+        // events behind it.
+        if (keys.has(key)) break;
+        keys.add(key);
         taken.push(plain);
       }
       return taken;
@@ -304,11 +311,13 @@ export function createPlainDeliveries(
         }
       };
 
-      for (const one of plain) {
+      for (const [index, one] of plain.entries()) {
         const event = inserted.get(one.job);
         if (event === undefined) {
           await runGroup();
-          results.push(await other(one.job));
+          // Those behind it are inserted already.
+          const next = plain.slice(index).flatMap(({ job }) => inserted.get(job) ?? [])[0];
+          results.push(await other(one.job, next === undefined ? undefined : next - 1));
         } else group.push({ ...one, event });
       }
       await runGroup();

@@ -123,13 +123,14 @@ const SQL = {
     select place, id, event_id, type, code, handler_hash
     from hookonce.failures
     where source = $1 and settled_at is null and (place, id) > ($2, $3) order by place, id limit 1`,
-  // If its handler is gone meanwhile, the one that failed before is kept: it shows that the event needs one.
+  // $14: the highest id that an event before it may have. Numbers that no event has got must not count: those of another
+  // failure may be lower. If its handler is gone meanwhile, the one that failed before is kept: it shows that the event needs one.
   recordFailure: `
     insert into hookonce.failures
       (source, event_id, type, handler, code, error, stack, deliveries, first_at, last_at,
        first_headers, first_body, last_headers, last_body, element, handler_hash, next_at, position, event)
     values ($1, $2, $3, $4, $5, $6, $7, 1, $8, $8, $9, $10, $9, $10, $11, $12, $13,
-      coalesce($14::bigint, (select max(id) from hookonce.events), 0),
+      coalesce((select max(id) from hookonce.events where $14::bigint is null or id <= $14), 0),
       (select id from hookonce.events where source = $1 and event_id = $2 and era = 0))
     on conflict (source, event_id) do update
     set type = excluded.type, handler = coalesce(excluded.handler, failures.handler),

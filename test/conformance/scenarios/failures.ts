@@ -148,4 +148,33 @@ export const failures: readonly Scenario[] = [
     events: ["a processed", "c processed"],
     failures: ["b handler_error"],
   },
+  {
+    name: "failures are in the order received, also behind one that only COMMIT refuses",
+    steps: [
+      {
+        jobs: [
+          deliver("a", { type: "failAtCommit", fail: true }),
+          deliver("b", { fail: true }),
+          deliver("c", { type: "reply", fail: true }),
+          deliver("d"),
+        ],
+      },
+    ],
+    answers: ["failed constraint_at_commit", "failed handler_error", "failed handler_error", "processed"],
+    effects: ["d 1"],
+    events: ["d processed"],
+    failures: ["a constraint_at_commit", "b handler_error", "c handler_error"],
+  },
+  {
+    name: "the failure of an event that was unhandled is in the order of that delivery",
+    steps: [
+      { handlers: none, jobs: [deliver("a", { fail: true })] },
+      { jobs: [deliver("a", { fail: true }), deliver("b"), deliver("c", { fail: true })] },
+    ],
+    answers: ["unhandled", "failed handler_error", "processed", "failed handler_error"],
+    effects: ["b 1"],
+    events: ["a unhandled ×2", "b processed"],
+    failures: ["a handler_error, retried", "c handler_error"],
+    bodies: 2,
+  },
 ];

@@ -93,6 +93,11 @@ async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
   while (!(await isTrue())) await Bun.sleep(20);
 }
 
+/** Runs what is held, until nothing is. */
+async function untilOpen(node: OpenEngine): Promise<void> {
+  for (let left: unknown; left !== null;) [left] = await node.commit([runHeld()]);
+}
+
 const record = (...entries: object[]) => ({ kind: "record", entries }) as never;
 
 const codeOf = (result: unknown): unknown => (result instanceof HookonceError ? result.code : result);
@@ -195,9 +200,6 @@ describeUnless(missing, "nodes on one database", () => {
     await it.one.commit([pause()]);
     await it.two.commit(ids.map((id) => deliver(id)));
     await it.one.commit([resume()]);
-    const untilOpen = async (node: OpenEngine): Promise<void> => {
-      for (let left: unknown; left !== null;) [left] = await node.commit([runHeld()]);
-    };
     await Promise.all([untilOpen(it.one), untilOpen(it.two)]);
     const { effects } = await it.one.contents();
     expect(effects.map(({ eventId }) => eventId)).toEqual(ids);

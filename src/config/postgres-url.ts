@@ -30,6 +30,8 @@ export interface PostgresUrl {
   readonly rootCertificates: string;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
+  /** Whether statements are prepared once for each connection. A pooler may give each transaction another one. */
+  readonly prepare: boolean;
 }
 
 const PARAMETERS = [
@@ -42,6 +44,7 @@ const PARAMETERS = [
   "sslrootcert",
   "application_name",
   "connect_timeout",
+  "prepare",
   "target_session_attrs",
   "channel_binding",
 ] as const;
@@ -99,6 +102,7 @@ export function readPostgresUrl(url: string, isSecret: boolean): PostgresUrl | r
     ...protectionOf(given, problems),
     applicationName: given.get("application_name") ?? "hookonce",
     connectTimeoutMs: 1000 * secondsOf(given.get("connect_timeout"), problems),
+    prepare: isPrepared(given.get("prepare"), problems),
   };
   refuseOthers(given, problems);
   return problems.length > 0 ? problems : read;
@@ -191,6 +195,14 @@ function secondsOf(text: string | undefined, problems: string[]): number {
   if (seconds === 0)
     problems.push(`has connect_timeout=${text}: write a number of seconds, as in connect_timeout=10`);
   return seconds;
+}
+
+function isPrepared(text: string | undefined, problems: string[]): boolean {
+  if (text !== undefined && !["true", "false"].includes(text))
+    problems.push(
+      `has prepare=${text}: write prepare=false for a pooler in transaction mode, or leave it out`,
+    );
+  return text !== "false";
 }
 
 /** What other programs need and some providers write into every URL. */

@@ -25,6 +25,7 @@ export interface PostgresTarget {
   };
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
+  readonly prepare: boolean;
 }
 
 export interface ReadTarget {
@@ -96,6 +97,7 @@ export function readTarget(location: PostgresLocation, lookUp: SecretLookup | nu
       tls: { mode: first.sslMode, rootCertificates },
       applicationName: first.applicationName,
       connectTimeoutMs: first.connectTimeoutMs,
+      prepare: first.prepare,
     },
     problems,
     references,
@@ -112,6 +114,7 @@ const SHARED = [
   "rootCertificates",
   "applicationName",
   "connectTimeoutMs",
+  "prepare",
 ] as const;
 
 const WORDS: Record<(typeof SHARED)[number], string> = {
@@ -123,6 +126,7 @@ const WORDS: Record<(typeof SHARED)[number], string> = {
   rootCertificates: "sslrootcert",
   applicationName: "application_name",
   connectTimeoutMs: "connect_timeout",
+  prepare: "prepare",
 };
 
 function certificatesIn(

@@ -43,18 +43,20 @@ describe("a URL of PostgreSQL", () => {
       tls: { mode: "prefer", rootCertificates: undefined },
       applicationName: "hookonce",
       connectTimeoutMs: 10_000,
+      prepare: true,
     });
   });
 
   test("may name everything by parameters", () => {
     const url =
-      "postgresql:///?host=db&port=6000&user=a%20b&dbname=sh%2Fop&application_name=inbox&connect_timeout=3&target_session_attrs=read-write&channel_binding=prefer";
+      "postgresql:///?host=db&port=6000&user=a%20b&dbname=sh%2Fop&application_name=inbox&connect_timeout=3&prepare=false&target_session_attrs=read-write&channel_binding=prefer";
     expect(targetOf(url)).toMatchObject({
       servers: [{ host: "db", port: 6000 }],
       user: "a b",
       database: "sh/op",
       applicationName: "inbox",
       connectTimeoutMs: 3000,
+      prepare: false,
     });
   });
 
@@ -169,6 +171,7 @@ describe("is refused with what to write instead:", () => {
     ],
     ["a parameter twice", `${app}?sslmode=require&sslmode=disable`, 'the parameter "sslmode" twice'],
     ["no time to connect", `${app}?connect_timeout=0`, "write a number of seconds"],
+    ["half of a prepare", `${app}?prepare=0`, "write prepare=false for a pooler"],
     ["only a standby", `${app}?target_session_attrs=standby`, "hookonce finds the primary itself"],
     ["channel binding", `${app}?channel_binding=require`, "write sslmode=verify-full"],
     ["a % alone", "postgres://app@db/100%", "the database has a % that is not followed by"],

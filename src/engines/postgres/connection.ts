@@ -60,7 +60,7 @@ async function open(
   { statementMs, silenceMs }: Limits,
 ): Promise<Connection> {
   let isOpen = true;
-  const { user, password, database, applicationName, connectTimeoutMs } = target;
+  const { user, password, database, applicationName, connectTimeoutMs, prepare } = target;
   const { host, port } = server;
   const client = new SQL({
     // Without a URL, Bun reads DATABASE_URL and its like from the environment.
@@ -82,6 +82,7 @@ async function open(
     maxLifetime: 0,
     connectionTimeout: connectTimeoutMs / 1000,
     bigint: true,
+    prepare,
     onclose: () => {
       isOpen = false;
     },

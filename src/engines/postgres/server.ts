@@ -2,7 +2,7 @@ import { HookonceError, messageOf } from "../../errors.ts";
 import { connectTo, type Connection, type Limits } from "./connection.ts";
 import type { PostgresTarget } from "../../config/postgres.ts";
 import { within } from "./deadline.ts";
-import { unavailable, withState } from "./trouble.ts";
+import { stateOf, unavailable, withState } from "./trouble.ts";
 
 /** The servers of a target, of which one is the primary. */
 export interface Server {
@@ -118,10 +118,16 @@ export function createServer(target: PostgresTarget, now: () => number = () => p
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(messageOf(error)));
 
+/** A pooler in transaction mode gives a connection the statements that another one has prepared. */
+function hintFor(error: Error): string {
+  const isPooled = ["42P05", "26000"].includes(stateOf(error) ?? "");
+  return isPooled ? ". Is there a pooler in transaction mode in between? Add prepare=false to the URL" : "";
+}
+
 function reasonOf(answer: Answer | Error | undefined, highest: number): string {
   if (answer === undefined) return "does not answer";
   if (answer instanceof HookonceError) return `refuses: ${messageOf(answer.cause)}`;
-  if (answer instanceof Error) return `refuses: ${withState(answer)}`;
+  if (answer instanceof Error) return `refuses: ${withState(answer)}${hintFor(answer)}`;
   if (answer.isStandby) return "is a standby";
   return `is an old primary, of timeline ${answer.timeline} and not ${highest}`;
 }

@@ -121,6 +121,7 @@ export const targetOn = (port: number, host = "127.0.0.1"): PostgresTarget => ({
   tls: { mode: "disable", rootCertificates: undefined },
   applicationName: "hookonce",
   connectTimeoutMs: 10_000,
+  prepare: true,
 });
 
 /** What pg_basebackup needs to make a standby of a server. */

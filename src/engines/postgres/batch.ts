@@ -51,6 +51,8 @@ const MAX_BYTES = 4 * 1024 * 1024;
  */
 const COMMIT_MS = 10_000;
 
+const SYNCHRONOUS = "select set_config('synchronous_commit', 'on', true)";
+
 /** How many deliveries are sent to the server at once, at most. The time is looked at after that. */
 const MAX_AT_ONCE = 64;
 
@@ -119,6 +121,8 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
         results.map((one) => (one === AGAIN ? null : one)),
       );
       await tx.settled();
+      // A function that a handler has called may have changed it.
+      tx.query(SYNCHRONOUS).run();
       committing = true;
       const { command } = await commitWithin(tx.wire);
       if (command !== "COMMIT")
@@ -230,7 +234,9 @@ async function runInSavepoint(
     return result;
   } catch (error) {
     const cause = await causeOf(tx, error);
-    if (["away", "full", "memory"].includes(troubleOf(cause))) throw cause;
+    // A handler may call what fails with such a code, as a foreign table does. If the server can undo the event, the
+    // server is there, and the other events of the batch go on.
+    if (isOfServer(troubleOf(cause)) && !jobs.isOfHandler(cause)) throw cause;
     await wire.send("rollback to hookonce_event");
     await wire.send("release hookonce_event");
     await jobs.undone();
@@ -251,13 +257,21 @@ async function failOrAgain(
     await tx.settled();
     return alone ? unavailable(trouble, error) : AGAIN;
   }
-  if (trouble !== "statement") throw error;
+  if (isOfServer(trouble) && !jobs.isOfHandler(error)) throw error;
+  if (trouble === "full" || trouble === "memory") {
+    await tx.settled();
+    return unavailable(trouble, error);
+  }
   const shown = error instanceof HookonceError || jobs.isOfHandler(error) ? error : ownFailure(error);
   if (shown !== error && shown instanceof HookonceError) return shown;
   const result = await jobs.recordFailure(job, handlers, error, position);
   await tx.settled();
   return result;
 }
+
+/** Whether the server, and not a statement, is to blame for the error. */
+const isOfServer = (trouble: ReturnType<typeof troubleOf>): boolean =>
+  trouble !== "statement" && trouble !== "contention";
 
 type Attempt = (Omit<Committed, "blocked" | "results"> & { readonly results: readonly Done[] }) | Undone;
 

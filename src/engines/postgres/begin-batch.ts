@@ -50,6 +50,9 @@ export async function beginBatch(
   const settings = [`${batonMs}`, `${TIMEOUTS.statement}`, `${TIMEOUTS.idle}`, node()];
   const sent = [
     wire.send("begin isolation level read committed"),
+    // A function that a handler has called may have changed settings of the session, or its role.
+    wire.send("reset session authorization"),
+    wire.send("reset all"),
     wire.send(SETTINGS, settings),
     wire.send(textOf(baton), baton.values),
     wire.send(FACTS),
@@ -63,7 +66,7 @@ export async function beginBatch(
     if (troubleOf(failed.reason) === "contention") return false;
     throw failed.reason;
   }
-  const [failures, interrupted, hidden] = (await sent[3]).rows[0] as [boolean, boolean, boolean];
+  const [failures, interrupted, hidden] = (await sent[5]).rows[0] as [boolean, boolean, boolean];
   Object.assign(tx.facts, { failures, interrupted, hidden });
   jobs.takeNotes();
   jobs.begin(...(await states));

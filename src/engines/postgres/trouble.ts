@@ -17,7 +17,6 @@ const STATES: Readonly<Record<string, Trouble>> = {
   "40P01": "contention", // a deadlock
   "40001": "contention", // cannot be serialized
   "55P03": "contention", // lock_timeout
-  "0A000": "contention", // a cached plan must not change its result type: the table was altered meanwhile
   "25P03": "away", // idle_in_transaction_session_timeout has ended the connection
   "25P04": "away", // transaction_timeout has
   "25006": "away", // read-only: a standby, or an old primary
@@ -36,6 +35,7 @@ export function troubleOf(error: unknown): Trouble {
   if (error instanceof HookonceError && error.code === "database_unreachable") return "away";
   if (!(error instanceof SQL.PostgresError)) return "statement";
   const state = stateOf(error);
+  if (state === "0A000") return isOutdatedPlan(error) ? "contention" : "statement";
   if (state !== undefined) return STATES[state] ?? (AWAY.test(state) ? "away" : "statement");
   // Bun's own: the connection is closed, refused, or its TLS or its password is not accepted.
   return /^ERR_POSTGRES_(?:CONNECTION|IDLE|LIFETIME|TLS|SASL|AUTH|UNKNOWN_AUTH|UNSUPPORTED_AUTH|FAILED_TO_OPEN)/.test(
@@ -44,6 +44,12 @@ export function troubleOf(error: unknown): Trouble {
     ? "away"
     : "statement";
 }
+
+/**
+ * "cached plan must not change result type": the table was altered meanwhile. The code also means other things, such as
+ * a NaN that becomes an integer, and the message is in the server's language.
+ */
+const isOutdatedPlan = ({ routine }: SQL.PostgresError): boolean => routine === "RevalidateCachedQuery";
 
 /** @throws the error if the server is away: then nothing is wrong with the statement, and the same may succeed later */
 export function throwIfAway(error: unknown): void {

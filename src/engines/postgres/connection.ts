@@ -13,7 +13,7 @@ const SESSION = {
 
 /** Limits of a session. None by default: a migration may take hours. In milliseconds. */
 export interface Limits {
-  /** The server ends a statement that takes longer. */
+  /** The server ends a statement that takes longer. Without it none, also if the role or the database sets a limit. */
   readonly statementMs?: number;
   /** The connection is dropped if the server answers nothing for so long although something is asked. */
   readonly silenceMs?: number;
@@ -74,7 +74,7 @@ async function open(
     connection: {
       ...SESSION,
       application_name: applicationName,
-      ...(statementMs === undefined ? {} : { statement_timeout: String(statementMs) }),
+      statement_timeout: String(statementMs ?? 0),
     },
     max: 1,
     // A connection is closed by us, or by the server.

@@ -106,6 +106,12 @@ describe.skipIf(postgresPrograms() === undefined)("a start on PostgreSQL", () =>
     STARTS_WITHIN_MS,
   );
 
+  test("has no limit for its statements, also if the database sets one", async () => {
+    const target = await (await sharedCluster()).database();
+    await run(target, `alter database ${target.database} set statement_timeout = '20ms'`);
+    expect(await start(target, { migrations: { "0001.sql": "select pg_sleep(0.1);" } })).not.toEqual([]);
+  });
+
   test("guards every table of hookonce", async () => {
     const target = await newDatabase();
     await start(target);

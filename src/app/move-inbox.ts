@@ -14,7 +14,7 @@ export interface MoveOptions {
   readonly config: Pick<Config, "database" | "inboxFolder">;
   /** The inbox folder that moves, or its database. */
   readonly inbox: string;
-  /** Ends it between two pages. The next attempt goes on there. */
+  /** Stops the move between two pages. The next attempt goes on there. */
   readonly signal: AbortSignal;
   readonly onProgress: (rows: number, of: number) => void;
 }
@@ -22,12 +22,12 @@ export interface MoveOptions {
 export interface MovedInbox {
   readonly from: string;
   readonly to: string;
-  /** How many rows are there now. */
+  /** How many rows the new database has now. */
   readonly rows: number;
   readonly events: number;
-  /** False if it was ended before that. */
+  /** False if the move was stopped before its end. */
   readonly isDone: boolean;
-  /** An earlier attempt has done it all. */
+  /** An earlier attempt has moved everything. */
   readonly wasDone: boolean;
   /** Sources that are not paused: a start applies their events at once. */
   readonly openSources: readonly string[];
@@ -35,7 +35,7 @@ export interface MovedInbox {
 
 /**
  * Moves an inbox on SQLite to PostgreSQL, with everything that hookonce knows. The user's own tables stay. Nothing may
- * serve either database meanwhile. It can be repeated, and goes on where it was.
+ * serve either database meanwhile. If it is interrupted, call it again: it goes on where it was.
  *
  * @throws HookonceError `move_refused`, `inbox_moved`, `database_in_use`, `database_missing`, `database_older`,
  *   `config_invalid`, `database_unreachable`
@@ -120,7 +120,7 @@ function databaseOf(inbox: string): FileLocation {
   if (found === undefined || !existsSync(join(inbox, CONFIG_FILE)))
     throw new HookonceError(
       "move_refused",
-      `${inbox} ${found === undefined ? "does not exist" : `contains no ${CONFIG_FILE}`}. Name the inbox folder that moves, or its database file.`,
+      `${inbox} ${found === undefined ? "does not exist" : `contains no ${CONFIG_FILE}`}. Name the inbox folder to move, or its database file.`,
     );
   const { database } = usableSettings(inbox);
   if (database?.kind === "file") return database;
@@ -128,7 +128,7 @@ function databaseOf(inbox: string): FileLocation {
   if (existsSync(usual)) return fileAt(usual);
   throw new HookonceError(
     "move_refused",
-    `${join(inbox, CONFIG_FILE)} names no SQLite database. Name the database file that moves.`,
+    `${join(inbox, CONFIG_FILE)} names no SQLite database. Name the database file to move.`,
   );
 }
 

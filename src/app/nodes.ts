@@ -31,7 +31,7 @@ export async function startNodes(
   async function untilStop(): Promise<void> {
     // The first look loads the reader, and a start does not wait for it.
     while (await passed(everyMs, stopping.signal))
-      // That the server is away is said elsewhere.
+      // The log says elsewhere that the server is away.
       if (!(await look().catch(() => true))) return;
   }
 

@@ -18,8 +18,7 @@ export interface PostgresLocation {
   /** The inbox folder, absolute. A node keeps its own files in it. */
   readonly folder: string;
   /**
-   * Of a test: what is in place of the database that the URLs name, and of the path beside which a node keeps its
-   * files.
+   * Only in tests: replaces the database that the URLs name, and the path beside which a node keeps its files.
    */
   readonly scratch?: { readonly database: string; readonly beside: string } | undefined;
 }
@@ -80,7 +79,7 @@ export function nameOf(location: DatabaseLocation): string {
   return location.kind === "file" ? location.path : location.urls.map(withoutPassword).join(", ");
 }
 
-/** One that does not belong there may be in a URL that is refused. */
+/** A URL that is refused may contain a password, although it must not. */
 function withoutPassword(url: string): string {
   return url
     .replace(/^(\w+:\/\/[^:@/?]*):[^@/?]*@/, "$1@")

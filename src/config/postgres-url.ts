@@ -2,7 +2,7 @@ import { nearest } from "./nearest.ts";
 
 /**
  * URLs of PostgreSQL, as libpq reads them: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING.
- * They may name several hosts, and folders of Unix sockets, so they are no URLs of the web.
+ * They may name several hosts, and folders of Unix sockets, so `URL` cannot parse them.
  */
 
 /** https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
@@ -56,7 +56,7 @@ const FORM =
 
 const EXAMPLE = "postgres://app@db.example.com/shop?password=env:DB_PASSWORD";
 
-/** libpq waits for ever. Then a start that finds no server would say nothing. */
+/** libpq waits for ever, so a start that finds no server would say nothing. */
 const CONNECT_TIMEOUT_S = 10;
 
 const DEFAULT_PORT = "5432";
@@ -205,7 +205,7 @@ function isPrepared(text: string | undefined, problems: string[]): boolean {
   return text !== "false";
 }
 
-/** What other programs need and some providers write into every URL. */
+/** Parameters that other programs need, and that some providers write into every URL. */
 function refuseOthers(given: ReadonlyMap<Parameter, string>, problems: string[]): void {
   const attributes = given.get("target_session_attrs");
   if (attributes !== undefined && !["read-write", "primary"].includes(attributes))

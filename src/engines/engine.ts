@@ -91,9 +91,9 @@ export interface EngineOptions {
   readonly redactionOf?: ((source: string) => Redaction | undefined) | undefined;
   /** Called with destinations for which messages have become durable. */
   readonly onMessages?: ((destinations: ReadonlySet<string>) => void) | undefined;
-  /** Called when another process that used the same database is gone: what it did is to be done by somebody. */
+  /** Called when another process that used the same database is gone: the others take over what it did. */
   readonly onNodeGone?: (() => void) | undefined;
-  /** Called if the others had thought that this process was gone: what it does may be done elsewhere by now. */
+  /** Called if the others thought that this process was gone: another one may have taken over what it does. */
   readonly onNodeLost?: (() => void) | undefined;
   /** Called with what another process has asked all others (entry `ask nodes`). Resolves to the answer. */
   readonly onNodeAsked?: ((request: string) => Promise<string>) | undefined;

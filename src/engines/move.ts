@@ -66,7 +66,7 @@ export interface MoveIn {
    * From then on a start is accepted.
    *
    * @param totals of the inbox that moved
-   * @throws HookonceError `move_refused` if they are others here
+   * @throws HookonceError `move_refused` if the totals differ here
    */
   finish(totals: MoveTotals): Promise<void>;
   close(): Promise<void>;
@@ -76,7 +76,7 @@ export interface MoveProgress {
   /** Undefined: nothing is written yet. */
   readonly cursor: MoveCursor | undefined;
   readonly rows: number;
-  /** It came to its end, and the command did not hear of it. */
+  /** The move ended, but the command was not told. */
   readonly isDone: boolean;
 }
 

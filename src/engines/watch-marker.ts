@@ -26,12 +26,12 @@ export interface WatchFailed {
 }
 
 /**
- * Tells other processes that use the same database of a run over which this one ends: the provider's retry goes to
- * one of them. Resolves to what takes it back.
+ * Tells other processes that use the same database which run ends this one: the provider's retry goes to one of them.
+ * Resolves to a function that takes the report back.
  */
 export type TellOthers<Order> = (run: MarkedRun, order: Order) => Promise<() => Promise<void>>;
 
-/** Waits for the order of a thread, and does it. */
+/** Waits for the one message to the thread, and does what it says. */
 export function answerOrder<Order extends WatchOrder>(thread: Worker, tell?: TellOthers<Order>): void {
   thread.addEventListener("message", ({ data }: MessageEvent<Order>) => {
     try {

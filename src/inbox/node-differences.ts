@@ -1,11 +1,11 @@
 import type { ServingNode } from "../engines/nodes.ts";
 
-/** Nothing was heard of a node for so long that others may soon do what it did, in milliseconds. */
+/** After so long a silence of a node, others may soon take over what it did, in milliseconds. */
 const SILENT_MS = 10_000;
 
 export const isSilent = ({ silentMs }: Pick<ServingNode, "silentMs">): boolean => silentMs > SILENT_MS;
 
-/** In what the nodes differ that serve the same database. Undefined: in nothing that matters. */
+/** How the nodes that serve the same database differ. Undefined if no difference matters. */
 export function nodeDifferences(nodes: readonly ServingNode[]): string | undefined {
   const alive = nodes.filter((node) => !isSilent(node) && node.version !== null);
   const differing = (["version", "config", "handlers"] as const).filter(

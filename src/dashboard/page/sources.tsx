@@ -97,7 +97,7 @@ export function Sources({ status, again }: SourcesProps) {
   );
 }
 
-/** What is refused, and what waits for the disk, is of the node that shows this page. */
+/** Refused deliveries, and deliveries that wait for the disk, are those of the node that shows this page. */
 function Nodes({ nodes, now }: Pick<StatusJson, "nodes" | "now">) {
   return (
     <section id="nodes" class="card" aria-labelledby="nodes-title">

@@ -9,8 +9,8 @@ export const isClaimed = (kind: "message" | "job", key: string): string => `exis
   select from hookonce.claims c join hookonce.nodes n on n.id = c.node where c.kind = '${kind}' and c.key = ${key}::text)`;
 
 /**
- * What another node that lives has claimed is its own matter: the result of a node that was thought to be gone is not
- * recorded over that of the next one. Every call belongs to the caller's open transaction.
+ * While a node lives, no other one records the result of what it has claimed. So a node that was thought to be gone
+ * does not overwrite the result of the node that took over. Every call belongs to the caller's open transaction.
  */
 export interface Claims {
   /** Whether another node has it. */

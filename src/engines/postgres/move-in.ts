@@ -56,7 +56,7 @@ export function createMoveIn(wire: Wire): MoveIn {
     if (count === 1) return;
     throw new HookonceError(
       "move_refused",
-      "Another hookonce import --inbox moves the same inbox to this database. Wait for its end.",
+      "Another hookonce import --inbox moves the same inbox to this database. Wait until it ends.",
     );
   }
 
@@ -141,7 +141,7 @@ async function compare(wire: Wire, totals: MoveTotals): Promise<void> {
     );
 }
 
-/** Tables whose ids go on behind those that came along. */
+/** Tables whose next id follows the highest one that was moved. */
 const NUMBERED = MOVED_TABLES.filter(
   ({ name, key }) => key[0] === "id" && !["bodies", "jobs"].includes(name),
 );
@@ -176,10 +176,10 @@ async function movingIn(wire: Wire): Promise<Moving | undefined> {
   return row === undefined ? undefined : (JSON.parse(row.value) as Moving);
 }
 
-/** What must not be lost, and would not fit beside what comes. */
+/** Tables that must be empty before a move: their rows must not be lost, and would clash with the rows that move. */
 const KEPT = ["events", "failures", "messages", "tokens"] as const;
 
-/** A start that received nothing has stored its sources and the like. What comes along replaces them. */
+/** A start that received nothing has stored its sources and similar rows. The rows that move replace them. */
 async function empty(wire: Wire): Promise<void> {
   for (const table of KEPT) {
     const { rows } = await wire.send(`select 1 from hookonce.${table} limit 1`);

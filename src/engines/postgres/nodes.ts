@@ -23,7 +23,7 @@ export interface Node {
 }
 
 export interface NodeEvents {
-  /** Another node is gone, and what it did is free. */
+  /** Another node is gone. This one may take over what it did. */
   readonly onGone: () => void;
   /** The others had thought that this process was gone: what it does may be done elsewhere by now. */
   readonly onLost: () => void;
@@ -35,7 +35,7 @@ export interface NodeEvents {
 export interface NodePace {
   /** How often a node says that it lives. */
   readonly beatMs: number;
-  /** After which silence it is thought to be gone. */
+  /** After so long a silence it is thought to be gone. */
   readonly goneMs: number;
 }
 
@@ -46,7 +46,7 @@ const NOW = "(extract(epoch from clock_timestamp()) * 1000)::bigint";
 /** Of the connections of the pool. */
 export const NODE_LIMITS: Limits = { statementMs: 5000, silenceMs: 10_000 };
 
-/** The host and the inbox folder. A process that starts on the same folder has its place: the last one has ended. */
+/** The host and the inbox folder. A process that starts on the same folder takes this name: the last one has ended. */
 export const nameOfNode = (beside: string): string => `${hostname()}:${dirname(dirname(beside))}`;
 
 const INSERT = `insert into hookonce.nodes (id, name, started_at, seen_at) values ($1, $2, ${NOW}, ${NOW})`;
@@ -129,7 +129,7 @@ export function createNode(
       await own(pool, [[INSERT, [id, name]]]);
       onLost();
     }
-    // While the server was away, nobody could say anything. So a node first listens for as long as a silence may be.
+    // While the server was away, no node could give a sign of life. So it first waits as long as a silence may last.
     if (performance.now() - goodSince < goneMs) return;
     const [swept] = await own(pool, [[SWEEP, [goneMs]]]);
     if ((swept?.count ?? 0) === 0) return;

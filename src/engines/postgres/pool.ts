@@ -34,7 +34,7 @@ export function createPool(server: Server, size: number, limits: Limits = {}): P
     if (free === 0) await turn();
     else free--;
     try {
-      // The one that was used last: the others may be closed by the server some day.
+      // The one that was used last: the server may close the others when they have been idle for long.
       for (let found = idle.pop(); found !== undefined; found = idle.pop()) if (found.isOpen()) return found;
       return await server.connect(limits);
     } catch (error) {

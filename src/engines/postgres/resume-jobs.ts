@@ -41,12 +41,12 @@ export function createResumes(
       ran = failed;
       failed = await held.failureAfter(source, ran);
     }
-    // Otherwise each run would look again at all that were passed over.
+    // Otherwise each run would look again at all events that were passed over.
     states.haveRun(source, ran);
     if (failed !== undefined && isBeforeHeld(failed)) return { failed };
     return event === undefined ? undefined : { held: event };
 
-    /** A tie and a handler that hung wait for somebody. */
+    /** After a tie or a handler that hung, a person decides. */
     function canRun(failed: WaitingFailure): boolean {
       if (failed.code === "version_tie") return false;
       const handler = handlers.for(source.handlersOf, failed.type);

@@ -66,7 +66,7 @@ async function create(wire: Wire, name: string, { user, name: server }: Postgres
     if (stateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
     throw new HookonceError(
       "config_invalid",
-      `Tests make a database of their own on ${server}, and its user "${user}" may not: ${withState(error)}. Run alter role "${user}" createdb, or name a server for tests with HOOKONCE_TEST_DATABASE=postgres://….`,
+      `hookonce test makes a database for each test on ${server}, and the user "${user}" may not do that: ${withState(error)}. Run alter role "${user}" createdb, or name a server for tests with HOOKONCE_TEST_DATABASE=postgres://….`,
       { cause: error },
     );
   }

@@ -89,7 +89,7 @@ async function inTurn(work: readonly (() => Promise<number>)[]): Promise<Handler
   return { rowsChanged, reply: null };
 }
 
-/** The first error is the cause of those behind it. */
+/** The first error is the cause of those that follow. */
 async function allOf(sent: readonly Promise<number>[]): Promise<HandlerRun> {
   const answers = await Promise.allSettled(sent);
   const failed = answers.filter((answer) => answer.status === "rejected");

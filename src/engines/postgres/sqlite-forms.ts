@@ -1,6 +1,6 @@
 import { isWord, meaningful, type SqlStatement, type Token } from "./sql-text.ts";
 
-/** What a statement in SQLite's dialect means in PostgreSQL, for people who know the one and write for the other. */
+/** What a statement in SQLite's dialect means in PostgreSQL, for people who know SQLite and write for PostgreSQL. */
 
 export interface Doubt {
   /** Its place in the statement's text. */

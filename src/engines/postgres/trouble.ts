@@ -69,7 +69,7 @@ export function unavailable(trouble: Exclude<Trouble, "statement">, cause: unkno
     case "contention":
       return new HookonceError(
         "database_locked",
-        "Another transaction was in the way, so nothing was recorded. Try again later.",
+        "Another transaction blocked this one, so nothing was recorded. Try again later.",
         { cause },
       );
     case "away":

@@ -38,7 +38,7 @@ export function createWipe(server: Server, waitMs: number = WAIT_MS): () => Prom
   };
 }
 
-/** @returns whether no transaction in this database is open that began before this call */
+/** @returns whether every transaction in this database that began before this call has ended */
 async function waitForOthers(wire: Wire, waitMs: number): Promise<boolean> {
   const [now] = await rowsOf<{ xid: string }>(wire, sql`select pg_current_xact_id()::xid::text as xid`);
   const until = performance.now() + waitMs;

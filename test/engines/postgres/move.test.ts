@@ -142,7 +142,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     inbox = await inboxWithEverything();
   }, STARTS_WITHIN_MS);
 
-  test("every table and every column is taken along, or named here as left behind", async () => {
+  test("every table and every column moves, or is named here as left behind", async () => {
     await using place = await newPlace();
     await (await openMoveIn(place.target, 1)).close();
     const { rows } = await place.wire.send(
@@ -187,7 +187,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await refuseHalfMoved(place.wire);
   });
 
-  test("and goes on where it was interrupted, whatever the last page was", async () => {
+  test("after an interruption at any page, it goes on where it was", async () => {
     const before = tablesOf(inbox.databasePath);
     const pages = MOVED_TABLES.length;
     for (const done of [0, Math.floor(pages / 2), pages - 1]) {
@@ -211,7 +211,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     }
   });
 
-  test("and is not done before each table has as many rows and bytes as it had", async () => {
+  test("it fails unless each table has as many rows and bytes as before", async () => {
     await using place = await newPlace();
     const from = openMoveOut(inbox.databasePath);
     const to = await openMoveIn(place.target, 1);
@@ -232,7 +232,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await to.close();
   });
 
-  test("not while a node serves the other database", async () => {
+  test("it is refused while a node serves the other database", async () => {
     await using place = await newPlace();
     const from = openMoveOut(inbox.databasePath);
     const to = await openMoveIn(place.target, 1);
@@ -247,7 +247,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await to.close();
   });
 
-  test("and of two commands that move the same inbox, one goes on", async () => {
+  test("of two commands that move the same inbox, one goes on", async () => {
     await using place = await newPlace();
     const from = openMoveOut(inbox.databasePath);
     const id = from.begin("postgres://app@db/shop", 1);
@@ -264,7 +264,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await other.close();
   });
 
-  test("in pages of a few MiB, and each has a row at least", async () => {
+  test("each page has a few MiB, and at least one row", async () => {
     await using large = await testInbox();
     for (let n = 0; n < 12; n++)
       await large.deliver({ event_id: `evt_${n}`, type: "t", text: "x".repeat(900_000) });
@@ -336,7 +336,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
       expect((await refusalOf(() => moveInbox({ ...options, ...given }))).message).toContain(says);
   });
 
-  test("not while something that a killed serve did is not recorded", async () => {
+  test("it is refused while the result of a killed serve is not recorded", async () => {
     await using killed = await testInbox();
     await killed.deliver({ event_id: "evt_1", type: "t" });
     await killed.close();

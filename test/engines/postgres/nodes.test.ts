@@ -122,7 +122,7 @@ describeUnless(missing, "nodes on one database", () => {
     expect(await query(it.target, "select from hookonce.claims")).toHaveLength(0);
   }, 30_000);
 
-  test("one that asks for many messages at the same time as the other gets each once", async () => {
+  test("two that ask for many messages at the same time get each message once", async () => {
     await using it = await twoNodes();
     const ids = Array.from({ length: 30 }, (_, n) => `evt_${n}`);
     await it.one.commit(ids.map((id) => deliver(id, { source: forwarding })));
@@ -144,7 +144,7 @@ describeUnless(missing, "nodes on one database", () => {
     expect(await second.claim(b, how(1))).toMatchObject({ eventId: "b" });
   }, 30_000);
 
-  test("what a node does that is gone is free, and its late result is not recorded over that of the next one", async () => {
+  test("another node takes over from one that is gone, whose late result is not recorded", async () => {
     await using it = await twoNodes();
     const [first, second] = it.readers;
     await it.one.commit([deliver("a", { source: forwarding })]);
@@ -277,7 +277,7 @@ describeUnless(missing, "the presence of nodes", () => {
     await one.close();
   }, 30_000);
 
-  test("a start on the same folder has the place of the process before it", async () => {
+  test("a start on the same folder takes the place of the process before it", async () => {
     await using it = await openEngine(harness);
     const target = JSON.parse(it.store.location) as PostgresTarget;
     await change(

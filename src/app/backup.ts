@@ -51,8 +51,8 @@ export interface BackedUp {
 const SUPPLIED = ["hookonce", "drizzle-orm", "zod"];
 
 /**
- * Writes an inbox folder and a consistent copy of its database to one file, while a `serve` may be running. A database on
- * a server is left out. The file gets its name when it is complete and on the disk.
+ * Writes an inbox folder and a consistent copy of its database to one file, while a `serve` may be running. A
+ * database on a server is left out. The file gets its name when it is complete and on the disk.
  *
  * @throws HookonceError `backup_failed`, `config_invalid`, `database_missing`, `database_locked`, `disk_full`
  */

@@ -4,8 +4,8 @@ import type { Shown } from "../engines/engine.ts";
 import type { HandlersRead } from "../handlers/load.ts";
 
 /**
- * What a node tells the others that it has loaded. Its own addresses, its folder and its secrets do not count: nodes may
- * differ in them.
+ * What a node tells the others that it has loaded. Its own addresses, its folder and its secrets do not count: nodes
+ * may differ in them.
  */
 export function shownOf(
   { retention, alerts, sources, destinations }: Config,

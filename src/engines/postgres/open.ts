@@ -57,7 +57,7 @@ export async function openStore(
         await rowsOf(wire, lock("baton"));
         await writeOwn(wire);
         const tx = openTx(wire);
-        // A move that begins after this sees the node, and one that has begun since the database was prepared is seen here.
+        // A move that begins after this sees the node. One that has begun since the database was prepared is seen here.
         await refuseHalfMoved(wire);
         await register(wire, id, name);
         await recover(tx, target, plan, log);

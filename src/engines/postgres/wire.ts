@@ -37,8 +37,8 @@ export interface Wire {
   /** Closes the connection at once. What is not answered yet rejects, and Bun asks the server to cancel it. */
   drop(): Promise<void>;
   /**
-   * Never uses the connection again, and closes it once this is answered. That cancels nothing: a COMMIT that is cancelled
-   * while it waits for its standby is seen by everybody, and the standby may not have it.
+   * Never uses the connection again, and closes it once this is answered. It cancels nothing: if a COMMIT is cancelled
+   * while it waits for its standby, everybody sees its rows, and the standby may not have them.
    */
   abandon(last: Promise<unknown>): void;
 }

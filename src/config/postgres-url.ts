@@ -70,6 +70,8 @@ const DEFAULT_PORT = "5432";
 export function readPostgresUrl(url: string, isSecret: boolean): PostgresUrl | readonly string[] {
   const parts = FORM.exec(url)?.groups;
   if (parts === undefined) return [`does not have the form of a PostgreSQL URL: write it as in "${EXAMPLE}"`];
+  if (isSplitByPassword(parts))
+    return ["has an @, a / or a ? in its user or its password: write %40, %2F or %3F in place of it"];
   const problems: string[] = [];
   const decode = (part: string | undefined, what: string): string => {
     try {
@@ -106,6 +108,11 @@ export function readPostgresUrl(url: string, isSecret: boolean): PostgresUrl | r
   };
   refuseOthers(given, problems);
   return problems.length > 0 ? problems : read;
+}
+
+/** Whether the rest of a password would be taken for a host, a database or a parameter, which are named in messages. */
+function isSplitByPassword({ user, hosts = "", database = "", query = "" }: Record<string, string>): boolean {
+  return hosts.includes("@") || (user === undefined && `${database}${query}`.includes("@"));
 }
 
 function parametersOf(

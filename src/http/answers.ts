@@ -92,9 +92,15 @@ function replyOf({ status, contentType, body }: NonNullable<Provider["answer"]>)
   };
 }
 
+const publicMessage = ({ code, message }: HookonceError): string =>
+  code === "database_unreachable"
+    ? "The database cannot be used now, so nothing was recorded. The log of hookonce says why. Try again later."
+    : message;
+
 /**
  * The answer to an error: its code and message. An error that has no status in {@link statuses} is answered
- * 500 `internal` without any detail, because its message could contain a path or a secret.
+ * 500 `internal` without any detail, because its message could contain a path or a secret. What a database server
+ * says has names of hosts and users in it, so it is only in the log.
  *
  * @param extra more headers for the answer
  * @param empty true if the provider requires refusals to have no body
@@ -104,7 +110,7 @@ export function answerError(error: unknown, extra: Record<string, string> = {}, 
   const [status, code, message] =
     known === undefined
       ? [500, "internal" satisfies ErrorCode, "Internal Server Error"]
-      : [known, (error as HookonceError).code, (error as HookonceError).message];
+      : [known, (error as HookonceError).code, publicMessage(error as HookonceError)];
   const retryAfter = code === "source_paused" ? RETRY_AFTER_PAUSE : RETRY_AFTER;
   const headers = { ...JSON_HEADERS, ...(status === 503 ? { "retry-after": retryAfter } : {}), ...extra };
   return new Response(empty ? null : JSON.stringify({ error: { code, message } }) + END, { status, headers });

@@ -18,6 +18,9 @@ const environment: Environment = {
   DATABASE_URL: "postgres://app:s3cret%21@db/shop",
   BROKEN_URL: "postgres://app:s3cret@/shop?sslmode=no",
   NOT_A_URL: "host=db password=s3cret",
+  AT_URL: "postgres://app:s3@cret@db/shop",
+  SLASH_URL: "postgres://app:s3/cret@db/shop",
+  QUESTION_URL: "postgres://app:s3?cret@db/shop",
   BLANK: " ",
 };
 
@@ -149,6 +152,13 @@ describe("is refused with what to write instead:", () => {
       "env:BROKEN_URL names no host",
       'env:BROKEN_URL has the unknown sslmode "no"',
     ],
+    [
+      "an @ in the password",
+      "env:AT_URL",
+      "env:AT_URL has an @, a / or a ? in its user or its password: write %40",
+    ],
+    ["a / in the password", "env:SLASH_URL", "env:SLASH_URL has an @, a / or a ?"],
+    ["a ? in the password", "env:QUESTION_URL", "env:QUESTION_URL has an @, a / or a ?"],
     ["no user", "postgres://db/shop", "the URL names no user: write it before the host"],
     ["no database", "postgres://app@db", "the URL names no database: write it behind the host"],
     ["no host", "postgres://app@/shop", "the URL names no host: write one"],

@@ -255,7 +255,9 @@ async function failOrAgain(
   const trouble = troubleOf(error);
   if (trouble === "contention") {
     await tx.settled();
-    return alone ? unavailable(trouble, error) : AGAIN;
+    if (!alone) return AGAIN;
+    // A function may always raise such a code. As a failure, the event is seen, and does not end a resume.
+    if (!jobs.isOfHandler(error)) return unavailable(trouble, error);
   }
   if (isOfServer(trouble) && !jobs.isOfHandler(error)) throw error;
   if (trouble === "full" || trouble === "memory") {

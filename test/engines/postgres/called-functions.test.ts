@@ -98,7 +98,18 @@ describeUnless(missing, "a handler on PostgreSQL that calls a function", () => {
     async () => {
       await using it = await openEngine(harness);
       const shop = await withFunctions(it);
-      const codes = ["08001", "08006", "25006", "28000", "53300", "57P01", "57P03", "0A000"];
+      const codes = [
+        "08001",
+        "08006",
+        "25006",
+        "28000",
+        "53300",
+        "57P01",
+        "57P03",
+        "0A000",
+        "40001",
+        "55P03",
+      ];
       for (const code of codes)
         expect(
           await shop.commit(

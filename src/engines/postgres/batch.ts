@@ -62,7 +62,10 @@ const USUAL_MS = 0.3;
 export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchWriter {
   /** The row in which the bytes of a batch are stored. Only committed rows. */
   const storedBodies = new WeakMap<object, number>();
-  /** How long an event took lately. */
+  /**
+   * How long an event took lately, behind the first one. With the round trips in it, a slow network would make batches
+   * small, and small batches would make it larger: 93 events/s at 2 ms, not 2,000. Hence two events at least.
+   */
   let usualMs = USUAL_MS;
 
   async function attempt(
@@ -95,7 +98,10 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
       while (results.length < list.length) {
         const from = results.length;
         const began = performance.now();
-        const max = Math.max(1, Math.min(MAX_AT_ONCE, Math.floor((until - began) / usualMs)));
+        const max = Math.min(
+          MAX_AT_ONCE,
+          Math.max(until > began ? 2 : 1, Math.floor((until - began) / usualMs)),
+        );
         const taken = alone ? [] : plain.take(list, from, max, handlers, facts);
         begun = from + Math.max(1, taken.length);
         if (taken.length > 0) {
@@ -104,7 +110,7 @@ export function createBatchWriter({ isRedacted, batonMs }: BatchOptions): BatchW
           const fail = (job: Job, error: unknown, position: number) =>
             failOrAgain(lane, job, handlers, error, { position });
           results.push(...(await plain.run(taken, known, other, fail)));
-          usualMs = (usualMs * 7 + (performance.now() - began) / taken.length) / 8;
+          usualMs = (usualMs * 7 + (plain.eachMs() ?? usualMs)) / 8;
         } else {
           const job = list[from] as Job;
           const runsAlone = alone || (await jobs.runsAlone(job, handlers));

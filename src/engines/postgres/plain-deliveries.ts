@@ -59,6 +59,11 @@ export interface PlainDeliveries {
     other: (job: Job, position: number | undefined) => Promise<Done>,
     fail: (job: Job, error: unknown, position: number) => Promise<Done>,
   ): Promise<readonly Done[]>;
+  /**
+   * How long an event of the last run took, in milliseconds, without the round trips that all of them share. Undefined
+   * if it is not known, because only one ran.
+   */
+  eachMs(): number | undefined;
 }
 
 /** Another transaction was in the way of the job, so it is to run once more, alone. */
@@ -134,6 +139,9 @@ export function createPlainDeliveries(
     return undefined;
   }
 
+  /** Of the events whose statements were behind those of another one. */
+  const behind = { ms: 0, events: 0 };
+
   /** @returns the rows of those that are new */
   async function insert(plain: readonly Plain[]): Promise<Map<Delivery, number>> {
     const inputs = plain.map(({ job }) => job.event.input);
@@ -182,6 +190,8 @@ export function createPlainDeliveries(
       const { steps, at } = await one;
       const ms = at - before;
       before = at;
+      if (index > 0) behind.ms += ms;
+      if (index > 0) behind.events++;
       const [, run, released] = steps;
       const isDone = run.status === "fulfilled" && released.status === "fulfilled";
       // The server undoes a failed event, and all behind it, only if it was told of the failure.
@@ -286,7 +296,10 @@ export function createPlainDeliveries(
       return taken;
     },
 
+    eachMs: () => (behind.events === 0 ? undefined : behind.ms / behind.events),
+
     async run(plain, bodies, other, fail) {
+      Object.assign(behind, { ms: 0, events: 0 });
       const inserted = await insert(plain);
       const results: Done[] = [];
       let group: Inserted[] = [];

@@ -19,8 +19,10 @@ const ENOUGH = 48;
  */
 export function temporaryFolder(name: string, mebibytes = ENOUGH): string {
   const onDisk = process.env["HOOKONCE_TEST_ALL"] === "1";
-  return onDisk ? mkdtempSync(join(tmpdir(), `hookonce-${name}-`)) : folderInMemory(name, mebibytes);
+  return onDisk ? folderOnDisk(name) : folderInMemory(name, mebibytes);
 }
+
+export const folderOnDisk = (name: string): string => mkdtempSync(join(tmpdir(), `hookonce-${name}-`));
 
 /** The same in the full run, too. */
 export function folderInMemory(name: string, mebibytes: number): string {

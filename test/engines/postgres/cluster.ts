@@ -3,7 +3,7 @@ import { appendFileSync, chownSync, existsSync, openSync, readdirSync, rmSync, w
 import { join } from "node:path";
 import { connectTo, type Connection } from "../../../src/engines/postgres/connection.ts";
 import type { PostgresTarget } from "../../../src/config/postgres.ts";
-import { folderInMemory } from "../../support/temporary-folder.ts";
+import { folderInMemory, folderOnDisk } from "../../support/temporary-folder.ts";
 
 /**
  * A PostgreSQL server of Debian's packages, in a temporary folder. It refuses to run as root, so a test that runs as
@@ -43,6 +43,8 @@ export interface Cluster extends AsyncDisposable {
 export interface ClusterOptions {
   /** Follows this one. */
   readonly standbyOf?: Cluster;
+  /** Where a sync takes its time. By default in memory, if there is room. */
+  readonly onDisk?: boolean;
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[];
   /** Replaces pg_hba.conf. */
@@ -55,7 +57,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const bin = postgresPrograms();
   if (bin === undefined) throw new Error("no PostgreSQL server is installed");
   // Its syncs are not what is tested, and on a disk they take most of the time.
-  const folder = folderInMemory("postgres", 128);
+  const folder = options.onDisk === true ? folderOnDisk("postgres") : folderInMemory("postgres", 128);
   const owner = ownerOf();
   if (owner !== undefined) chownSync(folder, owner, owner);
   const data = join(folder, "data");

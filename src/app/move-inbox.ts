@@ -4,7 +4,7 @@ import { CONFIG_FILE, type Config } from "../config/load.ts";
 import { besideOf, fileAt, nameOf, type FileLocation } from "../config/location.ts";
 import { DEFAULT_DATABASE } from "../config/schema.ts";
 import { usableSettings } from "../config/usable-settings.ts";
-import type { MoveIn, MoveOut } from "../engines/move.ts";
+import type { MoveIn, MoveOut, MoveProgress } from "../engines/move.ts";
 import { HookonceError } from "../errors.ts";
 import { connectToServe } from "../http/admin/socket.ts";
 import { openMove, openMoveFrom, storeOf } from "./store.ts";
@@ -89,7 +89,7 @@ async function moveAll(
     onProgress,
   }: Pick<MovedInbox, "from" | "to"> & Pick<MoveOptions, "signal" | "onProgress">,
 ): Promise<MovedInbox> {
-  const begun = await into.begin(out.begin(to, Date.now()));
+  const begun = await beginMove(out, into, to);
   const about = { from, to, ...aboutOf(out) };
   if (begun.isDone) return { ...about, isDone: true, wasDone: true };
   let { rows } = begun;
@@ -105,6 +105,17 @@ async function moveAll(
   }
   await into.finish(out.totals());
   return { ...about, isDone: true, wasDone: false };
+}
+
+async function beginMove(out: MoveOut, into: MoveIn, to: string): Promise<MoveProgress> {
+  const { move, isNew } = out.begin(to, Date.now());
+  try {
+    return await into.begin(move);
+  } catch (error) {
+    // Nothing has begun there, so the inbox may be served again. After any other error, nobody knows.
+    if (isNew && error instanceof HookonceError && error.code === "move_refused") out.takeBack();
+    throw error;
+  }
 }
 
 function aboutOf(out: MoveOut): Pick<MovedInbox, "rows" | "events" | "openSources"> {

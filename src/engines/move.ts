@@ -39,10 +39,12 @@ export interface MoveOut {
    *
    * @param to the name of the other database
    * @param now Unix milliseconds
-   * @returns what identifies this move
+   * @returns what identifies this move, and whether it begins now
    * @throws HookonceError `inbox_moved` if it moves to another database
    */
-  begin(to: string, now: number): string;
+  begin(to: string, now: number): { readonly move: string; readonly isNew: boolean };
+  /** Removes the mark, because the other database has refused the inbox. */
+  takeBack(): void;
   /** What there is, by table. */
   totals(): MoveTotals;
   /** Sources that are not paused. */

@@ -7,7 +7,7 @@ const [, , database = "", target = ""] = process.argv;
 const from = openMoveOut(database);
 const into = await openMoveIn(JSON.parse(target) as PostgresTarget, 1);
 console.log("open");
-const { cursor, isDone } = await into.begin(from.begin("postgres://app@db/shop", 1));
+const { cursor, isDone } = await into.begin(from.begin("postgres://app@db/shop", 1).move);
 console.log("begun");
 if (!isDone) {
   for (let page = from.page(cursor); page !== undefined; page = from.page(page.cursor)) {

@@ -15,3 +15,7 @@ export function writeMeta(connection: Database, key: string, value: string): voi
     )
     .run(key, value);
 }
+
+export function deleteMeta(connection: Database, key: string): void {
+  connection.query("delete from hookonce_meta where key = ?").run(key);
+}

@@ -17,7 +17,7 @@ import { openToRead } from "./leftover-log.ts";
 import { ownSet, pendingMigrations } from "./migrations.ts";
 import { tableExists } from "./open.ts";
 import { ownMigrations } from "./own-migrations.ts";
-import { markMoved, movedIn, whyMoved, type Moved } from "./moved-mark.ts";
+import { markMoved, movedIn, unmarkMoved, whyMoved, type Moved } from "./moved-mark.ts";
 import { refusingStart } from "./sqlite-error.ts";
 
 /** Reads an inbox on SQLite that moves to another engine. */
@@ -70,13 +70,14 @@ function moveOut(connection: Database, database: string): MoveOut {
   return {
     begin(to, now) {
       const known = movedIn(connection);
-      if (known?.to === to) return known.id;
+      if (known?.to === to) return { move: known.id, isNew: false };
       const why = whyMoved(connection, database);
       if (why !== undefined) throw why;
       const moved: Moved = { id: crypto.randomUUID(), to, at: now };
       markMoved(database, moved);
-      return moved.id;
+      return { move: moved.id, isNew: true };
     },
+    takeBack: () => unmarkMoved(database),
     totals: () =>
       new Map(
         MOVED_TABLES.map((table) => {

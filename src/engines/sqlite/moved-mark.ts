@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { HookonceError } from "../../errors.ts";
-import { readMeta, writeMeta } from "./meta.ts";
+import { deleteMeta, readMeta, writeMeta } from "./meta.ts";
 import { tableExists } from "./open.ts";
 
 /** The mark in a database whose inbox has moved to another engine, or is moving. */
@@ -31,14 +31,22 @@ export function movedIn(connection: Database): Moved | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as Moved);
 }
 
-/** The same settings as the writer of a start: the mark is on the disk before anything is read. */
 export function markMoved(database: string, moved: Moved): void {
+  change(database, (connection) => writeMeta(connection, KEY, JSON.stringify(moved)));
+}
+
+export function unmarkMoved(database: string): void {
+  change(database, (connection) => deleteMeta(connection, KEY));
+}
+
+/** The same settings as the writer of a start: the mark is on the disk before anything is read. */
+function change(database: string, work: (connection: Database) => void): void {
   const connection = new Database(database, { readwrite: true, create: false, strict: true });
   try {
     connection.run("pragma busy_timeout = 5000");
     connection.run("pragma synchronous = full");
     connection.run("pragma secure_delete = on");
-    writeMeta(connection, KEY, JSON.stringify(moved));
+    work(connection);
   } finally {
     connection.close(true);
   }

@@ -110,7 +110,7 @@ async function move(path: string, { target }: Place, pages = Infinity): Promise<
   const from = openMoveOut(path);
   const to = await openMoveIn(target, 1);
   try {
-    const progress = await to.begin(from.begin("postgres://app@db/shop", 1));
+    const progress = await to.begin(from.begin("postgres://app@db/shop", 1).move);
     let cursor: MoveCursor | undefined = progress.cursor;
     for (let n = 0; n < pages; n++) {
       const page = from.page(cursor);
@@ -202,7 +202,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
       expect(await tablesIn(place.wire)).toEqual(before);
       const again = await openMoveIn(place.target, 1);
       const out = openMoveOut(inbox.databasePath);
-      expect(await again.begin(out.begin("postgres://app@db/shop", 2))).toMatchObject({ isDone: true });
+      expect(await again.begin(out.begin("postgres://app@db/shop", 2).move)).toMatchObject({ isDone: true });
       expect((await refusalOf(() => again.begin("another"))).message).toContain(
         "events in this inbox already",
       );
@@ -215,7 +215,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await using place = await newPlace();
     const from = openMoveOut(inbox.databasePath);
     const to = await openMoveIn(place.target, 1);
-    await to.begin(from.begin("postgres://app@db/shop", 1));
+    await to.begin(from.begin("postgres://app@db/shop", 1).move);
     for (let page = from.page(undefined); page !== undefined; page = from.page(page.cursor))
       await to.write(page);
     for (const [change, says] of [
@@ -239,10 +239,10 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
     await place.wire.script("begin; set local hookonce.own = 'on'");
     await register(place.wire, "id", "host:/srv/inbox");
     await place.wire.script("commit");
-    const refused = await refusalOf(() => to.begin(from.begin("postgres://app@db/shop", 1)));
+    const refused = await refusalOf(() => to.begin(from.begin("postgres://app@db/shop", 1).move));
     expect(refused.message).toStartWith("The database is served: host:/srv/inbox. Stop every");
     await place.wire.script("begin; set local hookonce.own = 'on'; delete from hookonce.nodes; commit");
-    expect(await to.begin(from.begin("postgres://app@db/shop", 1))).toMatchObject({ isDone: false });
+    expect(await to.begin(from.begin("postgres://app@db/shop", 1).move)).toMatchObject({ isDone: false });
     from.close();
     await to.close();
   });
@@ -250,7 +250,7 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
   test("of two commands that move the same inbox, one goes on", async () => {
     await using place = await newPlace();
     const from = openMoveOut(inbox.databasePath);
-    const id = from.begin("postgres://app@db/shop", 1);
+    const id = from.begin("postgres://app@db/shop", 1).move;
     const [one, other] = [await openMoveIn(place.target, 1), await openMoveIn(place.target, 1)];
     await one.begin(id);
     await other.begin(id);
@@ -334,6 +334,31 @@ describeUnless(why, "an inbox moves to PostgreSQL", () => {
       [{ inbox: old.folder, config: inFile }, "Set it to a URL"],
     ] as const)
       expect((await refusalOf(() => moveInbox({ ...options, ...given }))).message).toContain(says);
+  });
+
+  test("an inbox that the other database refuses stays where it is, and can be served", async () => {
+    await using place = await newPlace();
+    const [server] = place.target.servers;
+    const url = `postgres://postgres@/${place.target.database}?host=${server?.host}&port=${server?.port}`;
+    const inboxes = [await testInbox(), await testInbox()] as const;
+    const move = async (inbox: TestInbox) =>
+      moveInbox({
+        config: { inboxFolder: inbox.folder, database: locationIn(inbox.folder, [url]) },
+        inbox: inbox.databasePath,
+        signal: new AbortController().signal,
+        onProgress: () => {},
+      });
+    for (const inbox of inboxes) {
+      await inbox.deliver({ event_id: "evt_1", type: "t" });
+      await inbox.close();
+    }
+    expect((await move(inboxes[0])).isDone).toBe(true);
+    expect((await refusalOf(() => move(inboxes[1]))).message).toContain(
+      "There are events in this inbox already",
+    );
+    await inboxes[1].restart();
+    expect(await inboxes[1].deliver({ event_id: "evt_1", type: "t" })).toMatchObject({ status: 200 });
+    for (const inbox of inboxes) await inbox[Symbol.asyncDispose]();
   });
 
   test("it is refused while the result of a killed serve is not recorded", async () => {

@@ -6,7 +6,7 @@ import type { BatchBodies } from "./deliveries.ts";
 import type { Lane } from "./lane.ts";
 import { AGAIN, type Done, type PlainFacts } from "./plain-deliveries.ts";
 import { rollBack } from "./transaction.ts";
-import { isFollowing, ownFailure, troubleOf, unavailable } from "./trouble.ts";
+import { isFollowing, isOfServer, ownFailure, troubleOf, unavailable } from "./trouble.ts";
 import type { Sent, Wire } from "./wire.ts";
 
 export interface Committed {
@@ -276,10 +276,6 @@ async function failOrAgain(
   await tx.settled();
   return result;
 }
-
-/** Whether the server, and not a statement, is to blame for the error. */
-const isOfServer = (trouble: ReturnType<typeof troubleOf>): boolean =>
-  trouble !== "statement" && trouble !== "contention";
 
 type Attempt = (Omit<Committed, "blocked" | "results"> & { readonly results: readonly Done[] }) | Undone;
 

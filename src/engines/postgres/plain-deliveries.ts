@@ -190,8 +190,7 @@ export function createPlainDeliveries(
       const { steps, at } = await one;
       const ms = at - before;
       before = at;
-      if (index > 0) behind.ms += ms;
-      if (index > 0) behind.events++;
+      if (index > 0) Object.assign(behind, { ms: behind.ms + ms, events: behind.events + 1 });
       const [, run, released] = steps;
       const isDone = run.status === "fulfilled" && released.status === "fulfilled";
       // The server undoes a failed event, and all behind it, only if it was told of the failure.

@@ -12,6 +12,9 @@ export type Trouble =
   | "full"
   | "memory";
 
+/** Whether the server, and not a statement, is to blame. */
+export const isOfServer = (trouble: Trouble): boolean => trouble !== "statement" && trouble !== "contention";
+
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const STATES: Readonly<Record<string, Trouble>> = {
   "40P01": "contention", // a deadlock

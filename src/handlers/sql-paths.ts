@@ -51,9 +51,10 @@ interface Value extends Pick<JsonRead, "of" | "index" | "keepsNull"> {
 }
 
 /**
- * Finds the literal paths that a SQL handler reads from `:payload` and `:headers`, with `->`, `->>`, PostgreSQL's `#>` and
- * `#>>`, or a function: https://sqlite.org/json1.html. `value` of a json_each() is followed, and so are the columns of subqueries
- * and common table expressions that are named with `as`. A path that is put together at run time is left out.
+ * Finds the literal paths that a SQL handler reads from `:payload` and `:headers`, with `->`, `->>`, PostgreSQL's `#>`
+ * and `#>>`, or a function: https://sqlite.org/json1.html. `value` of a json_each() is followed, and so are the
+ * columns of subqueries and of common table expressions that are named with `as`. A path that is put together at run
+ * time is left out.
  */
 export function pathsRead(sql: string): PathRead[] {
   return jsonReads(sql).flatMap(({ of, read, line, steps }) =>

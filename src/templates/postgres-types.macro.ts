@@ -9,8 +9,8 @@ const DATABASE = `/**
  * await db.insert(credits).values({ customer, cents });
  * \`\`\`
  *
- * An error of a query that you catch has spoilt the event's transaction, unless the query was inside \`db.transaction\`,
- * which is a savepoint.
+ * If you catch an error of a query, PostgreSQL accepts no other query of the event, unless the query was inside
+ * \`db.transaction\`, which is a savepoint.
  *
  * It is only valid during this call: after the handler has returned, every statement throws
  * \`handler_finished\`.

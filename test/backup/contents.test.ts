@@ -160,19 +160,19 @@ describe("a backup", () => {
 
   test("names what handlers import from outside the folder", () => {
     using parent = scratch({
-      "shared/money.ts": "export const cents = 1;",
+      "lib/money.ts": "export const cents = 1;",
       "node_modules/outer/index.js": "",
       "inbox/node_modules/inner/index.js": "",
       "inbox/handlers/lib/here.ts": "",
       "inbox/handlers/stripe/paid.ts": `
-import { cents } from "../../../shared/money.ts";
+import { cents } from "../../../lib/money.ts";
 import "outer";
 import "inner";
 import "../lib/here.ts";
 import "node:fs";
 import "./missing.ts";
 import { handler } from "hookonce";
-import type { Money } from "../../../shared/types.ts";
+import type { Money } from "../../../lib/types.ts";
 export default handler(() => cents);
 `,
       "inbox/handlers/stripe/broken.ts": "import {",
@@ -180,7 +180,7 @@ export default handler(() => cents);
     const folder = join(parent.path, "inbox");
     const { contents } = listContents({ folder, isOfDatabase: () => false, secretFiles: [] });
     expect(outsideImports(folder, contents, ["hookonce"])).toEqual([
-      "handlers/stripe/paid.ts imports ../../../shared/money.ts from outside the inbox folder, which the backup does not hold.",
+      "handlers/stripe/paid.ts imports ../../../lib/money.ts from outside the inbox folder, which the backup does not hold.",
       "handlers/stripe/paid.ts imports ../../../node_modules/outer/index.js from outside the inbox folder, which the backup does not hold.",
     ]);
   });

@@ -499,8 +499,8 @@ testUnless(
   async () => {
     using it = await inboxWithEvent();
     it.write({
-      "shared.ts": "export const cents = 1;",
-      "inbox/handlers/default/other.ts": `import { cents } from "../../../shared.ts";
+      "money.ts": "export const cents = 1;",
+      "inbox/handlers/default/other.ts": `import { cents } from "../../../money.ts";
 import { handler } from "hookonce";
 export default handler(({ db }) => { db.run(\`insert into credits values ('x', \${cents})\`); });`,
     });
@@ -508,7 +508,7 @@ export default handler(({ db }) => { db.run(\`insert into credits values ('x', \
     const made = await run(["backup", file, "--folder", it.inbox]);
     expect([made.code, made.stderr]).toEqual([
       0,
-      `warning: handlers/default/other.ts imports ../../../${basename("shared.ts")} from outside the inbox folder, which the backup does not hold.\n`,
+      `warning: handlers/default/other.ts imports ../../../${basename("money.ts")} from outside the inbox folder, which the backup does not hold.\n`,
     ]);
     expect((await run(["check", "--backup", file])).code).toBe(1);
   },

@@ -32,7 +32,7 @@ export interface BatchOptions {
  * 1. It has the baton: one advisory lock for all nodes. So handlers run one after another, as on SQLite.
  * 2. Each event has a savepoint. If it fails, it alone is undone, and its failure is recorded.
  * 3. Deliveries that need no look at what is stored share their statements (plain-deliveries.ts).
- * 4. If another transaction was in the way of an event, the event runs once more, in a transaction of its own.
+ * 4. If another transaction blocked an event, the event runs once more, in a separate transaction.
  * 5. If COMMIT fails on a constraint, each event runs again in a separate transaction.
  * 6. If a statement of hookonce itself fails, nothing is recorded of the event, and its handler is not blamed.
  */

@@ -7,7 +7,10 @@ import { sql, type Sql } from "./sql.ts";
 const LOCKS = {
   /** A start migrates, or compares the rules of sources. `create schema if not exists` alone fails in a race. */
   start: 1,
-  /** The baton: whoever writes events has it, so that handlers run one after another, and id order is commit order. */
+  /**
+   * The baton. A transaction holds it while it writes events. So handlers run one after another, and events get
+   * their ids in the order of the commits.
+   */
   baton: 2,
 } as const;
 

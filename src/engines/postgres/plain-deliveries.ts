@@ -49,9 +49,9 @@ export interface PlainDeliveries {
     facts: PlainFacts,
   ): readonly Plain[];
   /**
-   * @param other does one of them as any other job, because its event is recorded already; `position` as of `fail`
-   * @param fail records that the event of a job has failed, which has no row any more; `position` is its place in the
-   *   order received
+   * @param other does one of them as any other job, because its event is recorded already
+   * @param fail records that the event of a job has failed, and has no row any more. `position`, also that of `other`,
+   *   is the event's place in the order received
    */
   run(
     plain: readonly Plain[],
@@ -66,7 +66,7 @@ export interface PlainDeliveries {
   eachMs(): number | undefined;
 }
 
-/** Another transaction was in the way of the job, so it is to run once more, alone. */
+/** Another transaction blocked the job, so it runs once more, alone. */
 export const AGAIN = Symbol("again");
 
 /** What became of a job of a batch. */

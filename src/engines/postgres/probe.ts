@@ -42,8 +42,8 @@ export async function tryTables(wire: Wire, now: number): Promise<void> {
 }
 
 /**
- * Proves that a delivery can be stored: the baton is free, its rows are written and taken back, and a row of its own is
- * committed, as durably as a delivery is. That also shows whether the synchronous standby answers.
+ * Proves that a delivery can be stored: the baton is free, its rows are written and taken back, and another row is
+ * committed as durably as a delivery is. This also shows whether the synchronous standby answers.
  */
 export function createProbe(pool: Pool): Engine["probe"] {
   return async (now) => {

@@ -9,7 +9,7 @@ export interface Scratch {
   /** Its name on the server. */
   readonly name: string;
   readonly db: ScratchQuery;
-  /** Closes it and removes it, whoever is connected. */
+  /** Ends all connections to the database, and removes it. */
   drop(): Promise<void>;
 }
 

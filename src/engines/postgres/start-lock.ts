@@ -16,7 +16,7 @@ export const startsElsewhere = (ms: number): HookonceError =>
   );
 
 /**
- * Does work of a start, in a transaction on a connection of its own. All nodes do such work one after another.
+ * Does work of a start, in a transaction on a separate connection. Nodes do this work one after another.
  *
  * It looks for the lock in short transactions. While a transaction waited for the lock, its snapshot would hold up
  * `create index concurrently` in a migration of the node that has it, and each would wait for the other.

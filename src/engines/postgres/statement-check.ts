@@ -5,8 +5,8 @@ import { isWord, meaningful, splitStatements, type SqlStatement, type Token } fr
 import type { Wire } from "./wire.ts";
 
 /**
- * Which statements a handler may run. The server's own parser says so: what `PREPARE … AS` accepts reads or writes rows
- * (SELECT, VALUES, TABLE, WITH, INSERT, UPDATE, DELETE, MERGE), and never ends a transaction.
+ * Which statements a handler may run. The server's own parser decides: what `PREPARE … AS` accepts reads or writes
+ * rows (SELECT, VALUES, TABLE, WITH, INSERT, UPDATE, DELETE, MERGE), and never ends a transaction.
  */
 
 const PREPARE = "prepare hookonce_check as ";

@@ -123,8 +123,9 @@ const SQL = {
     select place, id, event_id, type, code, handler_hash
     from hookonce.failures
     where source = $1 and settled_at is null and (place, id) > ($2, $3) order by place, id limit 1`,
-  // $14: the highest id that an event before it may have. Numbers that no event has got must not count: those of another
-  // failure may be lower. If its handler is gone meanwhile, the one that failed before is kept: it shows that the event needs one.
+  // $14: the highest id that an event before it may have. Numbers that no event has got do not count, because another
+  // failure may have a lower one. If its handler is gone meanwhile, the handler that failed is kept: it shows that the
+  // event needs one.
   recordFailure: `
     insert into hookonce.failures
       (source, event_id, type, handler, code, error, stack, deliveries, first_at, last_at,

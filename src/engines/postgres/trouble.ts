@@ -5,7 +5,7 @@ import { HookonceError, messageOf, withCode } from "../../errors.ts";
 export type Trouble =
   /** The statement is wrong or violates the schema: the handler's fault. */
   | "statement"
-  /** Another transaction was in the way. The same may succeed if it runs again, alone. */
+  /** Another transaction blocked the statement. The same may succeed if it runs again, alone. */
   | "contention"
   /** The server is away, ends the connection, or is a standby. */
   | "away"

@@ -102,7 +102,7 @@ export function wireOf(connection: ReservedSQL, silence?: Silence): Wire {
   };
 }
 
-/** Bun's rows and their list are of classes of its own, which do not equal plain ones. */
+/** Bun's rows and their list have special classes, and do not equal plain objects and arrays. */
 function plainRows<Row>(rows: unknown): Row[] {
   return Array.from(rows as readonly Record<string, unknown>[], (row) => {
     const plain = { ...row };

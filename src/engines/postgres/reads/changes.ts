@@ -16,8 +16,8 @@ export const FOLLOWED = sql`
     coalesce((select max(change) from hookonce.events where change is not null), 0) as change`;
 
 /**
- * What has happened since the last look. Row ids and the numbers of changes grow with each commit, because whoever
- * writes them holds the baton. So a look misses nothing, whatever the clock does and however long a handler ran.
+ * What has happened since the last look. A transaction holds the baton while it writes, so row ids and the numbers of
+ * changes grow with each commit. A look misses nothing, even if the clock changes or a handler runs for long.
  */
 export function changeReads(ask: Ask): Pick<Reader, "followed" | "changes"> {
   const followed = async (): Promise<Followed> =>

@@ -5,7 +5,7 @@ import type { Ask } from "./ask.ts";
 import { failureColumns } from "./listed-events.ts";
 import { isOpen } from "./outcomes.ts";
 
-/** Groups the newest failures. Each slice has a snapshot of its own. */
+/** Groups the newest failures. Each slice reads a new snapshot. */
 export function groupReads(ask: Ask): Pick<Reader, "failureGroups"> {
   return {
     async failureGroups({ source }, cap) {

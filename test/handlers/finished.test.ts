@@ -154,6 +154,9 @@ describe("db belongs to one call", () => {
   });
 });
 
+const rejections = () =>
+  inbox.log.filter(({ msg }) => msg === "a handler's promise was rejected after the handler had failed");
+
 describe("a handler that returns a promise fails", () => {
   test("at each retry, its writes before the await are undone and those after it refused", async () => {
     for (const attempts of [1, 2, 3]) {
@@ -170,10 +173,8 @@ describe("a handler that returns a promise fails", () => {
   test("a rejection is logged, and the process continues", async () => {
     expect(await deliver("async_rejects")).toBe("failed");
     expect(await deliver("async_throws_at_once")).toBe("failed");
-    const late = () =>
-      inbox.log.filter(({ msg }) => msg === "a handler's promise was rejected after the handler had failed");
-    while (late().length < 2) await Bun.sleep(1);
-    expect(late().map(({ handler, cause }) => [handler, cause])).toEqual([
+    while (rejections().length < 2) await Bun.sleep(1);
+    expect(rejections().map(({ handler, cause }) => [handler, cause])).toEqual([
       ["handlers/default/async_rejects.ts", "too late"],
       ["handlers/default/async_throws_at_once.ts", "at once"],
     ]);

@@ -1,4 +1,4 @@
-import type { LoadedHandler, NewEvent, Policy } from "./engine.ts";
+import type { Job, LoadedHandler, NewEvent, Policy } from "./engine.ts";
 import type { Place } from "../providers/newest.ts";
 import type { OpenFailure } from "./event-rows.ts";
 import { quarantined, withoutItsHandler } from "./results.ts";
@@ -40,4 +40,15 @@ export function skippedOf(
   if ("record" in decided && decided.record === "unhandled" && !isRetried) return undefined;
   const skip = withoutItsHandler(failure);
   return skip && { skip };
+}
+
+/** The result if the handler of an event is gone. Somebody who names the event may send it on without one. */
+export function goneFor(
+  { isNamed }: Pick<Extract<Job, { kind: "apply" }>, "isNamed">,
+  failure: OpenFailure | undefined,
+  handler: LoadedHandler | null,
+  destinations: readonly string[],
+): ReturnType<typeof withoutItsHandler> {
+  if (handler !== null || (isNamed === true && destinations.length > 0)) return undefined;
+  return withoutItsHandler(failure);
 }

@@ -84,6 +84,9 @@ export function codeOf(error: unknown): string {
   return error instanceof HookonceError ? error.code : "handler_error";
 }
 
+/** Two events of one key have the same version, and somebody has to decide. */
+export const isTie = (error: unknown): boolean => codeOf(error) === "version_tie";
+
 /** A reply as it is stored. */
 export const replyJson = (reply: Reply | null): string | null =>
   reply === null ? null : JSON.stringify(reply);

@@ -1,41 +1,7 @@
 import type { Tx } from "./tx.ts";
-import { HANDLER_TIMES_US } from "../handler-times.ts";
-import type { Span } from "../rollups.ts";
-import { MINUTE_MS } from "../rollup-counts.ts";
+import { addTo, KEPT_DAYS, SPAN_MS, type SumsDialect } from "../rollup-sums.ts";
 
-const HOUR_MS = 60 * MINUTE_MS;
-
-export const SPAN_MS: Readonly<Record<Span, number>> = {
-  minute: MINUTE_MS,
-  hour: HOUR_MS,
-  day: 24 * HOUR_MS,
-};
-
-/**
- * For how many days minutes and hours are kept. What goes has deliveries on as many later days, and is older by
- * the clock. The first rule keeps them while the clock is ahead, and the second one after it was ahead.
- */
-const KEPT_DAYS = { minute: 5, hour: 400 } as const;
-
-/** All columns that are added up. */
-export const SUMMED = [
-  "processed",
-  "duplicate",
-  "unhandled",
-  "ignored",
-  "stale",
-  "held",
-  "failed",
-  "refused",
-  ...HANDLER_TIMES_US.map((_, index) => `t${index}`),
-];
-
-const addTo = (span: Span): string => `
-  insert into hookonce.rollups (span, at, source, last_at, ${SUMMED.join(", ")})
-  select '${span}', at - at % ${SPAN_MS[span]}, source, max(last_at), ${SUMMED.map((column) => `sum(${column})`).join(", ")}
-  from hookonce.rollups where span = 'new' group by 2, 3
-  on conflict (span, at, source) do update set last_at = greatest(rollups.last_at, excluded.last_at),
-  ${SUMMED.map((column) => `${column} = rollups.${column} + excluded.${column}`).join(", ")}`;
+const DIALECT: SumsDialect = { table: "hookonce.rollups", name: "rollups", larger: "greatest" };
 
 /** The beginning of the day before which $1 - 1 later ones have deliveries. It reads one row of each. */
 const EARLIEST_KEPT = `
@@ -56,7 +22,7 @@ export function createRollupSums(tx: Tx): (now: number) => Promise<void> {
   return async (now) => {
     const isAny = await tx.query("select exists (select 1 from hookonce.rollups where span = 'new')").row();
     if (isAny?.[0] !== true) return;
-    for (const span of ["minute", "hour", "day"] as const) tx.query(addTo(span)).run();
+    for (const span of ["minute", "hour", "day"] as const) tx.query(addTo(span, DIALECT)).run();
     tx.query("delete from hookonce.rollups where span = 'new'").run();
     for (const [span, days] of Object.entries(KEPT_DAYS)) {
       const earliest = (await tx.query(EARLIEST_KEPT).row(days))?.[0];

@@ -1,5 +1,12 @@
 import { counted } from "../../logging/counted.ts";
-import type { EventSource, Policy, Result } from "../engine.ts";
+import type { EventSource, Policy } from "../engine.ts";
+import {
+  NOTHING_RAN,
+  type Counted,
+  type CountedSource,
+  type Paused,
+  type Resumed,
+} from "../paused-sources.ts";
 import type { PausedByItself, SourceEntry, SourceState } from "../source-states.ts";
 import type { FailurePlace } from "../event-rows.ts";
 import { createHeldEvents } from "./held-events.ts";
@@ -30,23 +37,6 @@ export interface SourceStates {
   /** Counts what has become of an event. A failure may pause its source. */
   count(source: CountedSource, result: Counted, at: number, how: "delivery" | Resumed): void;
 }
-
-/** What was run for a resuming source: an event that was held, or one that had failed. */
-export type Resumed = "held" | "failed";
-
-export type CountedSource = Pick<EventSource, "name" | "holdAfter">;
-
-type Counted = Pick<Result, "outcome" | "handler" | "error">;
-
-interface Paused {
-  readonly state: SourceState;
-  readonly until: number | null;
-  readonly reason: string | null;
-  readonly stopOnFailure: boolean;
-  readonly ran: FailurePlace;
-}
-
-const NOTHING_RAN: FailurePlace = { place: -1, failure: 0 };
 
 export const ALL_STATES =
   "select name, state, until, reason, stop_on_failure, ran_place, ran_failure from hookonce.source_states";

@@ -1,20 +1,13 @@
 import type { EventSource, HandlerInput, Handlers, Job, LoadedHandler, Policy, Result } from "../engine.ts";
 import { eventRedacted } from "../event-redacted.ts";
 import { SETTLED, storedInput, type OpenFailure } from "../event-rows.ts";
+import { goneFor } from "../decided-events.ts";
 import { codeOf } from "../results.ts";
 import type { EventStore } from "./event-store.ts";
 import type { HandlerRuns } from "./handler-runs.ts";
 import type { InterruptedRuns } from "./interrupted-runs.ts";
 import type { Positions } from "./positions.ts";
-import {
-  NOT_SENT_ON,
-  nothing,
-  notRunnable,
-  quarantined,
-  resultOf,
-  unreadable,
-  withoutItsHandler,
-} from "../results.ts";
+import { isTie, NOT_SENT_ON, nothing, notRunnable, quarantined, resultOf, unreadable } from "../results.ts";
 import type { SameBody } from "./same-body.ts";
 import type { SourceStates } from "./source-states.ts";
 
@@ -253,18 +246,4 @@ export function createApplies(
     retryAfter,
     keepRetrying,
   };
-}
-
-/** Somebody has to decide. */
-const isTie = (error: unknown): boolean => codeOf(error) === "version_tie";
-
-/** The result if the handler of an event is gone. Somebody who names the event may send it on without one. */
-function goneFor(
-  { isNamed }: Apply,
-  failure: OpenFailure | undefined,
-  handler: LoadedHandler | null,
-  destinations: readonly string[],
-) {
-  if (handler !== null || (isNamed === true && destinations.length > 0)) return undefined;
-  return withoutItsHandler(failure);
 }

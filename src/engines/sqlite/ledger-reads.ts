@@ -3,7 +3,7 @@ import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { Reader } from "../reader.ts";
 import type { Rollup, SourceSeen, Span } from "../rollups.ts";
 import type { Token } from "../records.ts";
-import { SPAN_MS, SUMMED } from "./rollup-sums.ts";
+import { SPAN_MS, SUMMED } from "../rollup-sums.ts";
 import { audit, jobs, rollups, secrets, tokens } from "./schema.ts";
 
 type Ledger = Pick<

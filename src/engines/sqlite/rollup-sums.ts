@@ -1,41 +1,7 @@
 import type { Database } from "bun:sqlite";
-import { HANDLER_TIMES_US } from "../handler-times.ts";
-import type { Span } from "../rollups.ts";
-import { MINUTE_MS } from "../rollup-counts.ts";
+import { addTo, KEPT_DAYS, SPAN_MS, type SumsDialect } from "../rollup-sums.ts";
 
-const HOUR_MS = 60 * MINUTE_MS;
-
-export const SPAN_MS: Readonly<Record<Span, number>> = {
-  minute: MINUTE_MS,
-  hour: HOUR_MS,
-  day: 24 * HOUR_MS,
-};
-
-/**
- * For how many days minutes and hours are kept. What goes has deliveries on as many later days, and is older by
- * the clock. The first rule keeps them while the clock is ahead, and the second one after it was ahead.
- */
-const KEPT_DAYS = { minute: 5, hour: 400 } as const;
-
-/** All columns that are added up. */
-export const SUMMED = [
-  "processed",
-  "duplicate",
-  "unhandled",
-  "ignored",
-  "stale",
-  "held",
-  "failed",
-  "refused",
-  ...HANDLER_TIMES_US.map((_, index) => `t${index}`),
-];
-
-const addTo = (span: Span): string => `
-  insert into hookonce_rollups (span, at, source, last_at, ${SUMMED.join(", ")})
-  select '${span}', at - at % ${SPAN_MS[span]}, source, max(last_at), ${SUMMED.map((column) => `sum(${column})`).join(", ")}
-  from hookonce_rollups where span = 'new' group by 2, 3
-  on conflict (span, at, source) do update set last_at = max(last_at, excluded.last_at),
-  ${SUMMED.map((column) => `${column} = ${column} + excluded.${column}`).join(", ")}`;
+const DIALECT: SumsDialect = { table: "hookonce_rollups", name: "hookonce_rollups", larger: "max" };
 
 /** The beginning of the day before which ?1 - 1 later ones have deliveries. It reads one row of each. */
 const EARLIEST_KEPT = `
@@ -56,7 +22,7 @@ export function createRollupSums(db: Database): (now: number) => void {
   return (now) => {
     const [isAny] = db.query("select exists (select 1 from hookonce_rollups where span = 'new')").values();
     if (isAny?.[0] !== 1) return;
-    for (const span of ["minute", "hour", "day"] as const) db.query(addTo(span)).run();
+    for (const span of ["minute", "hour", "day"] as const) db.query(addTo(span, DIALECT)).run();
     db.query("delete from hookonce_rollups where span = 'new'").run();
     for (const [span, days] of Object.entries(KEPT_DAYS)) {
       const earliest = db.query(EARLIEST_KEPT).values(days)[0]?.[0];

@@ -1,7 +1,7 @@
 import type { Reader } from "../../reader.ts";
 import type { Change, KeptJob, Token } from "../../records.ts";
 import type { Rollup, Span } from "../../rollups.ts";
-import { SPAN_MS, SUMMED } from "../rollup-sums.ts";
+import { SPAN_MS, SUMMED } from "../../rollup-sums.ts";
 import { isClaimed } from "../claims.ts";
 import { plain, sql, type Sql } from "../sql.ts";
 import { askOne, type Ask } from "./ask.ts";
